@@ -1,5 +1,7 @@
 """Sounding shapes: generated clips whose questions need eyes, ears or both."""
 
+from keras_mirasol.data.sounding_shapes.corpus import corpus_scene
+from keras_mirasol.data.sounding_shapes.corpus import write_corpus
 from keras_mirasol.data.sounding_shapes.frames import render_frames
 from keras_mirasol.data.sounding_shapes.questions import EXTRA_KINDS
 from keras_mirasol.data.sounding_shapes.questions import KINDS
@@ -20,8 +22,10 @@ __all__ = [
     "SOUNDS",
     "Event",
     "Scene",
+    "corpus_scene",
     "questions",
     "render_audio",
     "render_frames",
     "sample_scene",
+    "write_corpus",
 ]

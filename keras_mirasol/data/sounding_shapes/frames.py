@@ -100,5 +100,5 @@ def render_frames(scene):
         blend = scene.background + levels * (colour - scene.background)
         table = np.rint(blend).astype("uint8")
         level = (255 * coverage + 0.5).astype("uint8")
-        frames[slot] = table[level]
+        np.take(table, level, axis=0, out=frames[slot], mode="clip")
     return frames.reshape(-1, size, size, 3)
