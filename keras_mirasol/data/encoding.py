@@ -41,6 +41,8 @@ def encode_clip(path, frames, audio, *, frame_rate, sampling_rate):
     ```
     """
     import av
+    from av.video.reformatter import ColorRange
+    from av.video.reformatter import Colorspace
 
     frames, audio = np.asarray(frames), np.asarray(audio)
     _check(frames, audio, frame_rate, sampling_rate)
@@ -55,6 +57,9 @@ def encode_clip(path, frames, audio, *, frame_rate, sampling_rate):
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
         video.codec_context.thread_count = 1
+        # Players guess the colour matrix from the size unless it is written.
+        video.codec_context.colorspace = Colorspace.ITU601
+        video.codec_context.color_range = ColorRange.MPEG
         # The fast coder halves the time a clip takes. Perceptual noise
         # substitution would keep only the spectrum of noise, not its samples.
         sound = container.add_stream(
@@ -100,7 +105,8 @@ def _check(frames, audio, frame_rate, sampling_rate):
     if audio.ndim != 1 or not len(audio) or audio.dtype.kind != "f":
         raise ValueError(
             "`audio` must be a float array of shape (samples,), with at least "
-            f"one sample. Received {audio.dtype} of shape {audio.shape}."
+            f"one sample. Received {audio.dtype} of shape {audio.shape}: mix "
+            "channels down, and divide int16 samples by 32768."
         )
     if not frame_rate > 0:
         raise ValueError(

@@ -1,8 +1,61 @@
-"""Sounding shapes: generated clips whose questions need eyes, ears or both."""
+"""Sounding shapes: generated clips whose questions need eyes, ears or both.
+
+A clip lasts 2 seconds, in four slots of half a second. Each slot shows one
+coloured shape on a dark background and plays one sound:
+
+```
+            0.0 s         0.5 s         1.0 s         1.5 s          2.0 s
+  on screen | red circle  | blue ring   | white cross | green square |
+  heard     | bell        | drum        | tone        | buzz         |
+```
+
+The four colours (of six), the four shapes (of five) and the four sounds (of
+six) are each drawn uniformly without replacement, independently of each
+other; so are sizes, places, brightness, loudness and pitch. What is seen says
+nothing about what is heard, so a question across the two cannot be answered
+by one alone.
+
+Kinds of question, each with a prompt and its response for the clip above:
+
+| kind      | prompt and response                                         |
+|-----------|-------------------------------------------------------------|
+| `seen`    | what colour is the circle? red                              |
+| `heard`   | what is heard first? bell                                   |
+| `fused`   | what colour is on screen while the bell is heard? red       |
+| `order`   | what is heard after the bell? drum                          |
+| `caption` | what happens last? a green square and a buzz                |
+| `relay`   | what shape is on screen right after the bell is heard? ring |
+
+`write_corpus` asks the first four (`KINDS`) by default and the last two
+(`EXTRA_KINDS`) on request.
+
+The best accuracy that can be reached without a modality, over questions drawn
+uniformly from a kind and asked one at a time, is the average over the kind's
+forms of question, each of which has equally many questions:
+
+| kind      | without audio               | without video               |
+|-----------|-----------------------------|-----------------------------|
+| `seen`    | 1                           | (1/6 + 1/5) / 2             |
+| `heard`   | 1/6                         | 1                           |
+| `fused`   | (1/4 + 1/4 + 1/6 + 1/6) / 4 | (1/6 + 1/5 + 1/4 + 1/4) / 4 |
+| `order`   | (1 + 1 + 1/5) / 3           | (1/5 + 1/4 + 1) / 3         |
+| `caption` | 1/6                         | 1/6 * 1/5                   |
+| `relay`   | (1/3 + 1/3 + 1/6 + 1/6) / 4 | (1/6 + 1/5 + 1/3 + 1/3) / 4 |
+
+For example, the four forms of `fused` ask for a colour by a sound, a shape by
+a sound, a sound by a shape and a sound by a colour. Without audio, the four
+colours and shapes are seen, but not which of them was on (1/4), and the sound
+is one of six (1/6). An `order` question names an item that is not the answer,
+which leaves 5 colours, 4 shapes or 5 sounds; a `relay` question rules out the
+first slot or the last, which leaves three.
+`BEST_WITHOUT_AUDIO` and `BEST_WITHOUT_VIDEO` hold these numbers.
+"""
 
 from keras_mirasol.data.sounding_shapes.corpus import corpus_scene
 from keras_mirasol.data.sounding_shapes.corpus import write_corpus
 from keras_mirasol.data.sounding_shapes.frames import render_frames
+from keras_mirasol.data.sounding_shapes.questions import BEST_WITHOUT_AUDIO
+from keras_mirasol.data.sounding_shapes.questions import BEST_WITHOUT_VIDEO
 from keras_mirasol.data.sounding_shapes.questions import EXTRA_KINDS
 from keras_mirasol.data.sounding_shapes.questions import KINDS
 from keras_mirasol.data.sounding_shapes.questions import questions
@@ -15,6 +68,8 @@ from keras_mirasol.data.sounding_shapes.scene import sample_scene
 from keras_mirasol.data.sounding_shapes.sounds import render_audio
 
 __all__ = [
+    "BEST_WITHOUT_AUDIO",
+    "BEST_WITHOUT_VIDEO",
     "COLOURS",
     "EXTRA_KINDS",
     "KINDS",

@@ -31,7 +31,7 @@ def corpus_scene(index, *, seed=0):
         A `Scene`.
 
     Raises:
-        ValueError: if `index` or `seed` is negative.
+        ValueError: if `index` or `seed` is not an integer of at least 0.
 
     Example:
 
@@ -45,6 +45,8 @@ def corpus_scene(index, *, seed=0):
     }
     ```
     """
+    _check_integer("index", index, 0)
+    _check_integer("seed", seed, 0)
     return sample_scene(_generator(seed, index))
 
 
@@ -78,9 +80,9 @@ def write_corpus(
         The manifest's path, a `pathlib.Path`.
 
     Raises:
-        ValueError: if `num_clips` or `questions_per_kind` is not positive,
-            `seed` is negative, or `kinds` is empty, repeats a kind or names
-            an unknown one.
+        ValueError: if `num_clips` or `questions_per_kind` is not a positive
+            integer, `seed` is not an integer of at least 0, or `kinds` is
+            empty, repeats a kind or names an unknown one.
 
     Example:
 
@@ -92,7 +94,7 @@ def write_corpus(
     ```
     """
     kinds = KINDS if kinds is None else tuple(kinds)
-    _check(num_clips, kinds, questions_per_kind)
+    _check(num_clips, seed, kinds, questions_per_kind)
     folder = Path(folder)
     manifest = folder / "manifest.jsonl"
     (folder / "media").mkdir(parents=True, exist_ok=True)
@@ -131,25 +133,26 @@ def _ask(scene, index, seed, kinds, questions_per_kind):
 
 
 def _generator(seed, *key):
-    if min(seed, *key) < 0:
-        raise ValueError(
-            "`seed` and `index` must not be negative. "
-            f"Received: seed={seed}, index={key[0]}"
-        )
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _check(num_clips, kinds, questions_per_kind):
-    for name, value in (
-        ("num_clips", num_clips),
-        ("questions_per_kind", questions_per_kind),
-    ):
-        if value is not None and value < 1:
-            raise ValueError(f"`{name}` must be positive. Received: {value}")
+def _check(num_clips, seed, kinds, questions_per_kind):
+    _check_integer("num_clips", num_clips, 1)
+    _check_integer("seed", seed, 0)
+    if questions_per_kind is not None:
+        _check_integer("questions_per_kind", questions_per_kind, 1)
+    for kind in kinds:
+        check_kind(kind)
     if not kinds or len(set(kinds)) < len(kinds):
         raise ValueError(
             "`kinds` must name at least one kind of question, each once. "
             f"Received: {kinds}"
         )
-    for kind in kinds:
-        check_kind(kind)
+
+
+def _check_integer(name, value, least):
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. "
+            f"Received: {value!r}"
+        )

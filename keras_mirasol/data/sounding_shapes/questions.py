@@ -1,11 +1,31 @@
 """What can be asked about a scene, and the answers."""
 
-# The kinds `write_corpus` asks by default. One modality answers `seen` and
-# `heard`, and any one `order` question; `fused` needs both at one moment.
+# The kinds `write_corpus` asks by default: `seen` needs the video, `heard` the
+# audio, `order` one of the two, `fused` both at the same moment.
 KINDS = ("seen", "heard", "fused", "order")
-# Asked on request alone. `caption` says in full what happens in a slot;
-# `relay` needs one modality at one moment and the other at the next or last.
+# Asked on request alone: `caption` says in full what happens in a slot, and
+# `relay` needs the two modalities at neighbouring moments.
 EXTRA_KINDS = ("caption", "relay")
+
+# The best accuracy a model can reach when a modality is taken from it, over
+# uniformly drawn questions of a kind, asked one at a time. The package's
+# docstring derives these.
+BEST_WITHOUT_AUDIO = {
+    "seen": 1.0,
+    "heard": 1 / 6,
+    "fused": 5 / 24,
+    "order": 11 / 15,
+    "caption": 1 / 6,
+    "relay": 1 / 4,
+}
+BEST_WITHOUT_VIDEO = {
+    "seen": 11 / 60,
+    "heard": 1.0,
+    "fused": 13 / 60,
+    "order": 29 / 60,
+    "caption": 1 / 30,
+    "relay": 31 / 120,
+}
 
 _ORDINALS = ("first", "second", "third", "last")
 

@@ -1,0 +1,191 @@
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import av
+import numpy as np
+import pytest
+
+from keras_mirasol.data import sounding_shapes
+from keras_mirasol.data.sounding_shapes import corpus
+
+
+def read(manifest):
+    return [json.loads(line) for line in manifest.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A corpus of three clips."""
+    folder = tmp_path_factory.mktemp("corpus")
+    return sounding_shapes.write_corpus(folder, 3, seed=5)
+
+
+@pytest.fixture
+def without_media(monkeypatch):
+    """Leaves out rendering and encoding, for tests of the manifest alone."""
+    for name in ("render_frames", "render_audio", "encode_clip"):
+        monkeypatch.setattr(corpus, name, lambda *args, **kwargs: None)
+
+
+def test_the_manifest_lists_answered_questions_about_each_clip(written):
+    assert written == written.parent / "manifest.jsonl"
+    lines = read(written)
+    assert len(lines) == 3 * 4 * 2
+    assert len({line["id"] for line in lines}) == len(lines)
+    per_clip = Counter((line["media"], line["kind"]) for line in lines)
+    assert per_clip == {
+        (f"media/00000{index}.mp4", kind): 2
+        for index in range(3)
+        for kind in sounding_shapes.KINDS
+    }
+    for line in lines:
+        assert (written.parent / line["media"]).is_file()
+        scene = sounding_shapes.Scene(
+            tuple(sounding_shapes.Event(*names) for names in line["events"])
+        )
+        question = {key: line[key] for key in ("prompt", "response", "kind")}
+        assert question in sounding_shapes.questions(scene, line["kind"])
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_clips_decode_to_what_was_rendered_in_sync(written, index):
+    scene = sounding_shapes.corpus_scene(index, seed=5)
+    path = str(written.parent / f"media/{index:06d}.mp4")
+    with av.open(path) as container:
+        frames = list(container.decode(video=0))
+    with av.open(path) as container:
+        blocks = list(container.decode(audio=0))
+
+    np.testing.assert_allclose(
+        [frame.time for frame in frames], np.arange(32) / 16, atol=1e-3
+    )
+    pixels = np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
+    error = pixels.astype("float64") - sounding_shapes.render_frames(scene)
+    assert 10 * np.log10(255**2 / np.mean(error**2)) > 30  # PSNR, dB
+
+    truth = sounding_shapes.render_audio(scene).astype("float64")
+    audio = np.zeros(34000)
+    for block in blocks:
+        start = round(block.time * 16000)
+        audio[start : start + block.samples] = block.to_ndarray()[0]
+    # In each slot the decoded sound follows the rendered one best without
+    # any delay: 160 samples are 10 ms.
+    for start in range(0, 32000, 8000):
+        part = truth[start : start + 8000]
+        match = {
+            delay: np.dot(part, audio[max(start + delay, 0) :][:8000])
+            for delay in range(-160 if start else 0, 161)
+        }
+        assert max(match, key=match.get) == 0
+        assert np.corrcoef(part, audio[start : start + 8000])[0, 1] > 0.9
+    # What follows the end is the silent rest of the last AAC block.
+    assert np.abs(audio[32000:]).max() < 0.05
+
+
+def test_the_same_seed_gives_the_same_corpus(written, tmp_path):
+    again = sounding_shapes.write_corpus(tmp_path, 2, seed=5)
+    # A longer corpus extends a shorter one.
+    assert read(again) == read(written)[:16]
+    for name in ("000000.mp4", "000001.mp4"):
+        first, second = (m.parent / "media" / name for m in (written, again))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_other_seeds_and_clips_give_other_scenes():
+    scenes = {
+        sounding_shapes.corpus_scene(index, seed=seed)
+        for index in range(5)
+        for seed in range(5)
+    }
+    assert len(scenes) == 25
+
+
+@pytest.mark.usefixtures("without_media")
+def test_kinds_and_numbers_of_questions_leave_the_others_alone(tmp_path):
+    def lines(**arguments):
+        manifest = sounding_shapes.write_corpus(tmp_path, 4, **arguments)
+        return {line["id"]: line for line in read(manifest)}
+
+    default = lines()
+    fused = lines(kinds=["fused"])
+    assert fused.items() < default.items()
+    assert {line["kind"] for line in fused.values()} == {"fused"}
+    wide = lines(kinds=("relay", *sounding_shapes.KINDS), questions_per_kind=3)
+    assert default.items() < wide.items()
+    everything = lines(questions_per_kind=None)
+    assert len(everything) == 4 * (8 + 4 + 16 + 18)
+    assert default.items() < everything.items()
+
+
+@pytest.mark.usefixtures("without_media")
+def test_questions_of_a_kind_are_drawn_uniformly(tmp_path):
+    manifest = sounding_shapes.write_corpus(tmp_path, 1500, seed=1)
+    asked = Counter(line["id"][7:] for line in read(manifest))
+    # The number at the end is the question's place in `questions`.
+    for kind, places in (
+        ("seen", 8),
+        ("heard", 4),
+        ("fused", 16),
+        ("order", 18),
+    ):
+        counts = np.array([asked[f"{kind}-{i:02d}"] for i in range(places)])
+        expected = 3000 / places
+        assert counts.sum() == 3000
+        assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_an_interrupted_corpus_has_no_manifest(
+    tmp_path, without_media, monkeypatch
+):
+    manifest = sounding_shapes.write_corpus(tmp_path, 1)
+    assert manifest.is_file()
+
+    def fail(path, *args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(corpus, "encode_clip", fail)
+    with pytest.raises(OSError, match="disk full"):
+        sounding_shapes.write_corpus(tmp_path, 2, seed=1)
+    assert not manifest.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_clips": 0}, "`num_clips` must be an integer of at least 1.*0"),
+        ({"num_clips": 2.5}, "`num_clips` must be an integer.*2.5"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0.*-1"),
+        ({"kinds": []}, "at least one kind"),
+        ({"kinds": ["seen", "seen"]}, "each once"),
+        ({"kinds": ["fuzed"]}, "seen, heard, fused, order.*'fuzed'"),
+        ({"questions_per_kind": 0}, "`questions_per_kind` must be"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_written(
+    tmp_path, arguments, message
+):
+    folder = tmp_path / "corpus"
+    with pytest.raises(ValueError, match=message):
+        sounding_shapes.write_corpus(folder, **{"num_clips": 1, **arguments})
+    assert not folder.exists()
+
+
+def test_scenes_of_negative_number_are_refused():
+    with pytest.raises(ValueError, match="`index` must be .* at least 0.*-3"):
+        sounding_shapes.corpus_scene(-3)
+
+
+def test_importing_loads_neither_codecs_nor_a_framework():
+    code = (
+        "import sys; import keras_mirasol.data.sounding_shapes;"
+        "print(sorted({'av', 'keras', 'tensorflow'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
