@@ -93,6 +93,34 @@ def test_the_same_seed_gives_the_same_corpus(written, tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
+def test_clips_stay_the_same_from_release_to_release():
+    # Shipped weights were trained on these looks and sounds.
+    scene = sounding_shapes.corpus_scene(0, seed=0)
+    assert [(e.colour, e.shape, e.sound) for e in scene.events] == [
+        ("white", "ring", "noise"),
+        ("yellow", "circle", "drum"),
+        ("red", "triangle", "bell"),
+        ("green", "square", "tone"),
+    ]
+    frames = sounding_shapes.render_frames(scene)
+    np.testing.assert_allclose(
+        frames.reshape(4, 8, 64, 64, 3).mean(axis=(1, 2, 3)),
+        [
+            [68.08, 68.08, 68.08],
+            [50.08, 46.23, 18.51],
+            [53.21, 18.18, 18.18],
+            [19.00, 66.17, 24.70],
+        ],
+        atol=0.02,
+    )
+    audio = sounding_shapes.render_audio(scene).reshape(4, 8000)
+    np.testing.assert_allclose(
+        np.sqrt((audio**2).mean(axis=1)),
+        [0.3264, 0.1354, 0.0489, 0.4621],
+        atol=2e-4,
+    )
+
+
 def test_other_seeds_and_clips_give_other_scenes():
     scenes = {
         sounding_shapes.corpus_scene(index, seed=seed)
