@@ -1,0 +1,223 @@
+"""Manifests to batches of clips and the questions about them."""
+
+import operator
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_mirasol.data.clip_reader import ClipReader
+from keras_mirasol.data.clip_reader import group_lines
+from keras_mirasol.data.clip_texts import ClipTexts
+from keras_mirasol.data.manifest import check_line
+from keras_mirasol.data.manifest import numbered_lines
+
+
+def clip_dataset(
+    manifest,
+    preprocessor=None,
+    *,
+    batch_size,
+    texts_per_clip=1,
+    shuffle=False,
+    seed=None,
+    repeat=False,
+    cache=False,
+    on_error="raise",
+    num_parallel=None,
+    drop_remainder=False,
+):
+    """Makes a `tf.data.Dataset` of a manifest's clips and questions.
+
+    Lines about the same clip (the same media, `"start"` and `"end"`) are
+    grouped where the first of them stands, so that the clip is decoded once a
+    pass, and cut into groups of `texts_per_clip`: each is one element of a
+    batch, and a pass covers each line exactly once. Where a clip's last group
+    is smaller, it is filled with empty texts of sample weight zero.
+
+    ```
+    manifest         one clip a group       elements, texts_per_clip=2
+    a  q1            a: q1 q2 q3            (a, q1 q2)
+    b  q4      ->    b: q4             ->   (a, q3 --)
+    a  q2                                   (b, q4 --)
+    a  q3
+    ```
+
+    Args:
+        manifest: str or path of a manifest, or a list of lines as
+            `read_manifest` returns it.
+        preprocessor: a `MirasolCausalLMPreprocessor`, or any object with its
+            `frame_rate`, `sampling_rate`, `preprocess_clip` and
+            `preprocess_texts`. Defaults to `None`: raw clips at the rates of
+            `load_clip`.
+        batch_size: int. Elements a batch.
+        texts_per_clip: int. How many questions share one clip in an element.
+            The clip is encoded once for all of them. Defaults to `1`.
+        shuffle: bool. Whether each pass has an order of its own, of clips and
+            of the lines of a clip. Defaults to `False`: the manifest's order.
+        seed: int. Makes the order of all passes reproducible. Defaults to
+            `None`.
+        repeat: bool. Whether to start over without end. Batches then run on
+            from one pass into the next. Defaults to `False`.
+        cache: bool or str. `True` keeps preprocessed clips in memory after
+            the first pass, a path keeps them in files that begin with it, so
+            that later passes decode nothing. The first pass must run to its
+            end. Defaults to `False`.
+        on_error: `"raise"` or `"skip"`: what to do with a clip that cannot be
+            loaded. `"skip"` leaves its lines out and warns once. Defaults to
+            `"raise"`.
+        num_parallel: int. Clips to decode at a time. Defaults to `None`, the
+            number of cores.
+        drop_remainder: bool. Whether to leave out a last batch that is not
+            full. Defaults to `False`.
+
+    Returns:
+        A `tf.data.Dataset` of `(x, y, sample_weight)`. `x` is a dict of
+        `"pixel_values"`, `"audio_features"`, `"video_mask"` and
+        `"audio_mask"`, padded with zeros and `False` to the batch's longest
+        clip, and of `"token_ids"` and `"padding_mask"`, of shape
+        `(batch, length)`, or `(batch, texts_per_clip, length)` if
+        `texts_per_clip` is greater than 1, like `y` and `sample_weight`.
+
+        Without a preprocessor, a dataset of dicts: `"videos"` and `"audio"`,
+        ragged, and `"prompts"` and `"responses"`, strings of shape `(batch,)`
+        or `(batch, texts_per_clip)`. A clip without one of the streams has
+        zero frames or zero samples.
+
+    Raises:
+        ValueError: if an argument is not one of those above, the manifest is
+            not valid, or media is missing and `on_error="raise"`.
+
+    Example:
+
+    ```python
+    train = keras_mirasol.data.clip_dataset(
+        "train.jsonl", task.preprocessor, batch_size=16, shuffle=True
+    )
+    task.fit(train)
+    ```
+    """
+    _check_arguments(
+        on_error,
+        batch_size=batch_size,
+        texts_per_clip=texts_per_clip,
+        num_parallel=1 if num_parallel is None else num_parallel,
+    )
+    num_parallel = num_parallel or os.cpu_count()
+    clips = group_lines(_read(manifest))
+    if on_error == "raise":
+        _check_media(clips)
+    reader = ClipReader(clips, preprocessor, skip=on_error == "skip")
+    texts = ClipTexts(clips, texts_per_clip)
+
+    dataset = tf.data.Dataset.range(len(clips))
+    if shuffle:
+        # Below a cache the order of the first pass stays.
+        dataset = dataset.shuffle(len(clips), seed)
+    dataset = reader.read(dataset, num_parallel)
+    if cache:
+        dataset = _cached(dataset, cache, reader)
+        if shuffle:
+            # In memory all clips are at hand; from files, a few batches.
+            at_hand = len(clips) if cache is True else 4 * batch_size
+            dataset = dataset.shuffle(at_hand, seed)
+    dataset = texts.attach(dataset, shuffle, seed)
+    if on_error == "raise":
+        # Lets Keras know the length of an epoch.
+        dataset = dataset.apply(
+            tf.data.experimental.assert_cardinality(texts.num_elements)
+        )
+    if shuffle:
+        # Spreads the elements of a clip over as many as a batch of clips has.
+        per_clip = -(-texts.num_elements // len(clips))
+        dataset = dataset.shuffle(per_clip * batch_size, seed)
+    if repeat:
+        dataset = dataset.repeat()
+    if preprocessor is None:
+        dataset = dataset.ragged_batch(batch_size, drop_remainder)
+        dataset = dataset.map(_raw_batch)
+    else:
+        dataset = dataset.padded_batch(
+            batch_size, drop_remainder=drop_remainder
+        )
+        dataset = dataset.map(
+            lambda batch: _packed_batch(batch, preprocessor),
+            num_parallel_calls=num_parallel,
+        )
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _raw_batch(batch):
+    return {
+        **batch["clip"],
+        "prompts": batch["prompts"],
+        "responses": batch["responses"],
+    }
+
+
+def _packed_batch(batch, preprocessor):
+    x, y, sample_weight = preprocessor.preprocess_texts(
+        batch["prompts"], batch["responses"]
+    )
+    # An empty text is packed as any other: nothing is to be learnt from it.
+    asked = tf.cast(batch["asked"], sample_weight.dtype)
+    return {**batch["clip"], **x}, y, sample_weight * asked[..., None]
+
+
+def _cached(dataset, cache, reader):
+    if cache is True:
+        return dataset.cache()
+    Path(cache).parent.mkdir(parents=True, exist_ok=True)
+    # Other media or another preprocessor must not meet these clips.
+    return dataset.cache(f"{cache}-{reader.fingerprint()}")
+
+
+def _read(manifest):
+    """The numbered lines of a manifest, or of a list of lines."""
+    if isinstance(manifest, str | os.PathLike):
+        return numbered_lines(manifest)
+    lines = dict(enumerate(manifest, start=1))
+    if not lines:
+        raise ValueError(
+            "`manifest` must be a path or a list with at least one line. "
+            "Received an empty list."
+        )
+    for number, line in lines.items():
+        check_line(line, f"Line {number} of `manifest`")
+    return lines
+
+
+def _check_media(clips):
+    numbers = {}
+    for clip in clips:
+        for path in clip.paths:
+            numbers.setdefault(path, []).extend(clip.numbers)
+    missing = [
+        f"'{path}' (line{'s'[: len(lines) > 1]} {', '.join(map(str, lines))})"
+        for path, lines in numbers.items()
+        if not os.path.isfile(path)
+    ]
+    if missing:
+        shown = "; ".join(missing[:10])
+        more = f"; and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise ValueError(
+            f"The manifest names media that does not exist: {shown}{more}. "
+            "Paths are relative to the manifest's folder. Add the files, mend "
+            'the lines, or leave them out with `on_error="skip"`.'
+        )
+
+
+def _check_arguments(on_error, **counts):
+    if on_error not in ("raise", "skip"):
+        raise ValueError(
+            f'`on_error` must be "raise" or "skip". Received: {on_error!r}'
+        )
+    for name, value in counts.items():
+        try:
+            positive = operator.index(value) > 0
+        except TypeError:
+            positive = False
+        if not positive or isinstance(value, bool):
+            raise ValueError(
+                f"`{name}` must be a positive int. Received: {value!r}"
+            )

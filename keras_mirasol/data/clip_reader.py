@@ -1,0 +1,161 @@
+"""Reads the clips of a manifest into a `tf.data.Dataset`."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from keras_mirasol.data.manifest import MEDIA_KEYS
+from keras_mirasol.data.media import load_clip
+from keras_mirasol.data.media import load_separate
+
+
+@dataclasses.dataclass
+class Clip:
+    """A span of media and the manifest's lines about it."""
+
+    media: dict
+    start: float
+    end: float | None
+    numbers: list = dataclasses.field(default_factory=list)
+    lines: list = dataclasses.field(default_factory=list)
+
+    @property
+    def paths(self):
+        return list(self.media.values())
+
+    def load(self, **rates):
+        span = {"start": self.start, "end": self.end}
+        if "media" in self.media:
+            return load_clip(self.media["media"], **span, **rates)
+        return load_separate(
+            self.media.get("video"), self.media.get("audio"), **span, **rates
+        )
+
+
+def group_lines(lines):
+    """Groups numbered lines by their clip, in order of first appearance.
+
+    Args:
+        lines: dict from line numbers to lines.
+
+    Returns:
+        A list of `Clip`s.
+    """
+    clips = {}
+    for number, line in lines.items():
+        media = {key: line[key] for key in MEDIA_KEYS if key in line}
+        start, end = line.get("start", 0), line.get("end")
+        key = (*media.items(), start, end)
+        clip = clips.setdefault(key, Clip(media, start, end))
+        clip.numbers.append(number)
+        clip.lines.append(line)
+    return list(clips.values())
+
+
+class ClipReader:
+    """Decodes and preprocesses clips by their index.
+
+    Args:
+        clips: list of `Clip`s.
+        preprocessor: has `frame_rate`, `sampling_rate` and `preprocess_clip`;
+            or None, for raw clips.
+        skip: bool. Whether to leave out clips that cannot be loaded.
+
+    Attributes:
+        dropped: dict. Why each clip that was left out could not be loaded, by
+            its index.
+    """
+
+    def __init__(self, clips, preprocessor, *, skip):
+        self.dropped = {}
+        self._clips = clips
+        self._preprocessor = preprocessor
+        self._skip = skip
+        self._rates = {}
+        if preprocessor is not None:
+            self._rates = {
+                "frame_rate": preprocessor.frame_rate,
+                "sampling_rate": preprocessor.sampling_rate,
+            }
+
+    def read(self, indices, num_parallel):
+        """Maps a dataset of indices to one of `(index, clip)`, in order."""
+        dataset = indices.map(
+            self._load, num_parallel_calls=num_parallel, deterministic=True
+        )
+        if self._skip:
+            dataset = dataset.filter(lambda index, loaded, clip: loaded)
+        return dataset.map(
+            self._preprocess,
+            num_parallel_calls=num_parallel,
+            deterministic=True,
+        )
+
+    def fingerprint(self):
+        """A short name for what determines the clips: media and settings."""
+        get_config = getattr(self._preprocessor, "get_config", dict)
+        media = [
+            (clip.media, clip.start, clip.end, *map(_version, clip.paths))
+            for clip in self._clips
+        ]
+        settings = json.dumps(
+            [media, self._rates, get_config()], sort_keys=True, default=str
+        )
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+    def _load(self, index):
+        loaded, videos, audio = tf.numpy_function(
+            self._load_arrays,
+            [index],
+            [tf.bool, tf.uint8, tf.float32],
+            stateful=False,
+        )
+        loaded.set_shape(())
+        videos.set_shape((None, None, None, 3))
+        audio.set_shape((None,))
+        return index, loaded, {"videos": videos, "audio": audio}
+
+    def _load_arrays(self, index):
+        clip = {}
+        if index not in self.dropped:
+            try:
+                clip = self._clips[index].load(**self._rates)
+            except ValueError as error:
+                if not self._skip:
+                    raise
+                self._drop(int(index), error)
+        videos = clip.get("videos", np.zeros((0, 1, 1, 3), "uint8"))
+        audio = clip.get("audio", np.zeros((0,), "float32"))
+        return np.bool_(clip), videos, audio
+
+    def _drop(self, index, reason):
+        paths = self._clips[index].paths
+        seen = [self._clips[other].paths for other in self.dropped]
+        self.dropped[index] = str(reason)
+        if paths not in seen:
+            warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
+        if len(self.dropped) == len(self._clips):
+            raise ValueError(
+                f"No clip of the manifest can be loaded. The last one: {reason}"
+            )
+
+    def _preprocess(self, index, loaded, clip):
+        del loaded
+        if self._preprocessor is not None:
+            clip = self._preprocessor.preprocess_clip(
+                clip["videos"], clip["audio"]
+            )
+        return index, clip
+
+
+def _version(path):
+    """What changes when a file is written anew."""
+    if not os.path.exists(path):
+        return None
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,95 @@
+"""Writes small media files, odd ones too, for the tests of `data`."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+
+def write_media(
+    path,
+    *,
+    frames=(),
+    frame_rate=25,
+    times=None,
+    video_start=0,
+    audio=None,
+    sampling_rate=48000,
+    layout="mono",
+    audio_start=0,
+    video_codec="libx264",
+    audio_codec="aac",
+    keyframe_every=12,
+    **open_options,
+):
+    """Writes `frames` and `audio` (channels, samples) where they are given.
+
+    `times` (seconds, one a frame) makes the frame rate variable; the streams
+    start at `video_start` and `audio_start` seconds.
+    """
+    with av.open(str(path), "w", **open_options) as container:
+        streams = []
+        if len(frames):
+            frame_rate = Fraction(frame_rate).limit_denominator(1001)
+            video = container.add_stream(video_codec, rate=frame_rate)
+            video.height, video.width = frames[0].shape[:2]
+            video.pix_fmt = "yuv420p"
+            video.codec_context.gop_size = keyframe_every
+            video.codec_context.thread_count = 1
+            if times is None:
+                times = [Fraction(k) / frame_rate for k in range(len(frames))]
+            # A fine clock holds every frame rate and variable times.
+            video.codec_context.time_base = Fraction(1, 90000)
+            streams.append((video, _video_frames(frames, times, video_start)))
+        if audio is not None:
+            audio = np.atleast_2d(np.asarray(audio, "float32"))
+            sound = container.add_stream(
+                audio_codec, rate=sampling_rate, layout=layout
+            )
+            streams.append(
+                (
+                    sound,
+                    _audio_frames(audio, sampling_rate, layout, audio_start),
+                )
+            )
+        # The muxer interleaves what it is given in order of time.
+        packets = [
+            packet
+            for stream, blocks in streams
+            for block in (*blocks, None)
+            for packet in stream.encode(block)
+        ]
+        packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        for packet in packets:
+            container.mux(packet)
+    return str(path)
+
+
+def _video_frames(frames, times, start):
+    for pixels, time in zip(frames, times, strict=True):
+        frame = av.VideoFrame.from_ndarray(np.asarray(pixels), format="rgb24")
+        frame.time_base = Fraction(1, 90000)
+        frame.pts = round((Fraction(time) + Fraction(start)) * 90000)
+        yield frame
+
+
+def _audio_frames(audio, sampling_rate, layout, start):
+    block = 1024
+    for first in range(0, audio.shape[1], block):
+        samples = np.ascontiguousarray(audio[:, first : first + block])
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+        frame.sample_rate = sampling_rate
+        frame.time_base = Fraction(1, sampling_rate)
+        frame.pts = first + round(Fraction(start) * sampling_rate)
+        yield frame
+
+
+def solid(colour, size=(48, 64)):
+    """One frame of one colour; an int is a grey level."""
+    return np.full((*size, 3), colour, "uint8")
+
+
+def tone(frequency, seconds, sampling_rate, amplitude=0.5):
+    """A sine, of shape `(samples,)`."""
+    time = np.arange(round(seconds * sampling_rate)) / sampling_rate
+    return (amplitude * np.sin(2 * np.pi * frequency * time)).astype("float32")
