@@ -1,11 +1,11 @@
 """Writes a corpus of scenes: media files and a manifest of questions."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from keras_mirasol.data.encoding import encode_clip
+from keras_mirasol.data.manifest import write_manifest
 from keras_mirasol.data.sounding_shapes.frames import render_frames
 from keras_mirasol.data.sounding_shapes.questions import EXTRA_KINDS
 from keras_mirasol.data.sounding_shapes.questions import KINDS
@@ -113,9 +113,7 @@ def write_corpus(
         )
         media_lines = _ask(scene, index, seed, kinds, questions_per_kind)
         lines += [{"media": media, **line} for line in media_lines]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    manifest.write_text(text, encoding="utf-8")
-    return manifest
+    return write_manifest(manifest, lines)
 
 
 def _ask(scene, index, seed, kinds, questions_per_kind):
