@@ -37,7 +37,7 @@ class MediaFile:
     def __init__(self, path):
         self._path = str(path)
         _check_file(self._path)
-        self._container = self._open()
+        self._container, self._is_rewound = self._open(), True
         streams = _streams(self._container)
         starts = [_start(stream) for stream in streams.values()]
         self._zero = min(starts, default=Fraction(0))
@@ -88,11 +88,15 @@ class MediaFile:
     def _rewound(self, kind):
         # Opened anew: seeking back to the start loses frames in MPEG-TS and
         # the first block of AAC in MP4.
-        if self._container is not None:
+        if not self._is_rewound:
             self._container.close()
-        self._container = self._open()
+            self._container = self._open()
+        self._is_rewound = False
         stream = _streams(self._container)[kind]
         stream.codec_context.thread_count = 1
+        for other in self._container.streams:
+            if other.index != stream.index:
+                other.discard = "all"
         return stream
 
     def _seek(self, stream, time):

@@ -1,0 +1,33 @@
+"""What the paper adds, each layer usable alone on plain tensors."""
+
+from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.encoders import AudioEncoder
+from keras_mirasol.layers.encoders import VideoEncoder
+from keras_mirasol.layers.next_latent import NextLatentPredictor
+from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.reconstruction import FrameReconstruction
+from keras_mirasol.layers.reconstruction import SpectrogramReconstruction
+from keras_mirasol.layers.snippet_transformer import SnippetTransformer
+from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
+from keras_mirasol.layers.text_decoder import TextDecoder
+from keras_mirasol.layers.transformer import Transformer
+from keras_mirasol.layers.transformer import TransformerBlock
+from keras_mirasol.layers.transformer_combiner import TransformerCombiner
+from keras_mirasol.layers.tube_embedding import TubeEmbedding
+
+__all__ = [
+    "Attention",
+    "AudioEncoder",
+    "FrameReconstruction",
+    "NextLatentPredictor",
+    "SinusoidalPositions",
+    "SnippetTransformer",
+    "SpectrogramEmbedding",
+    "SpectrogramReconstruction",
+    "TextDecoder",
+    "Transformer",
+    "TransformerBlock",
+    "TransformerCombiner",
+    "TubeEmbedding",
+    "VideoEncoder",
+]

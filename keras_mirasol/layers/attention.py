@@ -1,0 +1,159 @@
+"""Multi-head attention whose keys and values can be kept."""
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.positions import rotate
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class Attention(keras.layers.Layer):
+    """Multi-head attention over keys and values that a caller may keep.
+
+    `softmax(q k^T / sqrt(head_dim)) v`, with a boolean mask. Keys and values
+    come from `key_values(memory)`; handing them to the call, extended or
+    unchanged, is all that caching needs, so that there is one forward
+    computation with and without a cache.
+
+    Args:
+        num_heads: int. Number of heads; must divide `dim`.
+        dim: int. Width of the output, and of all heads together.
+        rotary_wavelength: float or `None`. If set, queries and keys are
+            turned by rotary positions with this base. Defaults to `None`.
+        dropout: float. Dropout rate of the output. Defaults to `0.0`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        x: tensor of shape `(batch, length, features)`.
+        key_values: tensor of shape `(batch, 2, memory_length, num_heads,
+            head_dim)`, made by `key_values()`. Defaults to that of `x`.
+        attention_mask: bool tensor that broadcasts to `(batch, num_heads, length,
+            memory_length)`, `True` where `x` may attend.
+        start: int or scalar int tensor. Position of `x[:, 0]`, for rotary
+            positions. Defaults to `0`.
+
+    Returns:
+        A tensor of shape `(batch, length, dim)`.
+
+    Example:
+    ```python
+    attention = keras_mirasol.layers.Attention(num_heads=4, dim=64)
+    x = np.random.normal(size=(2, 5, 64))
+    y = attention(x)  # self attention, (2, 5, 64)
+    memory = np.random.normal(size=(2, 9, 64))
+    y = attention(x, key_values=attention.key_values(memory))
+    ```
+    """
+
+    def __init__(
+        self, num_heads, dim, rotary_wavelength=None, dropout=0.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if dim % num_heads:
+            raise ValueError(
+                "`dim` must be a multiple of `num_heads`. Received: "
+                f"dim={dim}, num_heads={num_heads}"
+            )
+        self.num_heads = num_heads
+        self.dim = dim
+        self.head_dim = dim // num_heads
+        self.rotary_wavelength = rotary_wavelength
+        self.dropout = dropout
+        if rotary_wavelength is not None and self.head_dim % 2:
+            raise ValueError(
+                "Rotary positions turn pairs of channels: `dim / num_heads` "
+                f"must be even. Received: dim={dim}, num_heads={num_heads}"
+            )
+        heads = dict(
+            output_shape=(None, num_heads, self.head_dim),
+            bias_axes="hk",
+            dtype=self.dtype_policy,
+        )
+        self.query = keras.layers.EinsumDense(
+            "btd,dhk->bthk", name="query", **heads
+        )
+        self.key = keras.layers.EinsumDense(
+            "btd,dhk->bthk", name="key", **heads
+        )
+        self.value = keras.layers.EinsumDense(
+            "btd,dhk->bthk", name="value", **heads
+        )
+        self.output_dense = keras.layers.EinsumDense(
+            "bthk,hkd->btd",
+            output_shape=(None, dim),
+            bias_axes="d",
+            name="output",
+            dtype=self.dtype_policy,
+        )
+        self.output_dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy
+        )
+
+    def build(self, x_shape, memory_features=None):
+        """Builds the projections.
+
+        Args:
+            x_shape: shape of `x`.
+            memory_features: int. Features of what is attended to, where they
+                differ from those of `x`.
+        """
+        memory_shape = (None, None, memory_features or x_shape[-1])
+        self.query.build(x_shape)
+        self.key.build(memory_shape)
+        self.value.build(memory_shape)
+        self.output_dense.build((None, None, self.num_heads, self.head_dim))
+
+    def key_values(self, memory, start=0):
+        """Keys and values of `memory`, to keep or to hand to the call.
+
+        Args:
+            memory: tensor of shape `(batch, memory_length, features)`.
+            start: int or scalar int tensor. Position of `memory[:, 0]`.
+
+        Returns:
+            A tensor of shape `(batch, 2, memory_length, num_heads, head_dim)`.
+        """
+        if not self.built:
+            self.build(memory.shape)
+            self.built = True
+        return ops.stack(
+            [self._rotated(self.key(memory), start), self.value(memory)],
+            axis=1,
+        )
+
+    def call(
+        self,
+        x,
+        key_values=None,
+        attention_mask=None,
+        start=0,
+        training=None,
+    ):
+        if key_values is None:
+            key_values = self.key_values(x, start)
+        attended = ops.dot_product_attention(
+            self._rotated(self.query(x), start),
+            key_values[:, 0],
+            key_values[:, 1],
+            mask=attention_mask,
+        )
+        return self.output_dropout(
+            self.output_dense(attended), training=training
+        )
+
+    def _rotated(self, x, start):
+        if self.rotary_wavelength is None:
+            return x
+        return rotate(x, start, self.rotary_wavelength)
+
+    def compute_output_shape(self, x_shape, key_values_shape=None):
+        return (*x_shape[:-1], self.dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "dim": self.dim,
+            "rotary_wavelength": self.rotary_wavelength,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,172 @@
+"""The autoregressive model over snippets."""
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.transformer import Transformer
+from keras_mirasol.layers.transformer import layer_norm
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class SnippetTransformer(keras.layers.Layer):
+    """A Transformer over joint tokens, causal from snippet to snippet.
+
+    All `m` joint tokens of snippet t attend to all tokens of the snippets up
+    to t, and no further (Mirasol3B, section on autoregressive modelling of
+    video and audio in time). For T = 3 and m = 2, rows attend to columns:
+
+    ```
+    11....
+    11....
+    1111..
+    1111..
+    111111
+    111111
+    ```
+
+    Tokens are normalised, and get a learned embedding of their place in the
+    snippet and sines and cosines of the snippet's time, in seconds, so a
+    longer clip needs no new weights.
+
+    Args:
+        num_layers: int. Transformer blocks.
+        num_heads: int. Attention heads; must divide the tokens' width.
+        snippet_seconds: float. Duration of a snippet. Defaults to `1.0`.
+        wavelengths: pair of floats, shortest and longest wavelength of the
+            time positions, in seconds. The shortest should be two to four
+            snippets. Defaults to 4 and 4096 snippets.
+        position_gain: float. Initial gain of the time positions against the
+            normalised tokens: a time that drowns in the token is not learned
+            from. Defaults to `2.0`.
+        dropout: float. Defaults to `0.0`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        joint_tokens: tensor of shape `(batch, T, m, dim)`; T may vary.
+        caches: list of one cache a block, from `empty_caches()` or an earlier
+            call. Defaults to `None`, no cache.
+        start: int or scalar int tensor. Index of the first snippet given.
+
+    Returns:
+        Snippet latents, a tensor of shape `(batch, T, m, dim)`; with `caches`,
+        a pair of it and the updated caches.
+
+    Example:
+    ```python
+    model = keras_mirasol.layers.SnippetTransformer(num_layers=2, num_heads=4)
+    joint_tokens = np.random.normal(size=(2, 5, 4, 64))
+    latents = model(joint_tokens)  # (2, 5, 4, 64)
+
+    caches = model.empty_caches(batch_size=2, max_snippets=5)
+    first, caches = model(joint_tokens[:, :2], caches=caches)
+    rest, caches = model(joint_tokens[:, 2:], caches=caches, start=2)
+    ```
+    """
+
+    def __init__(
+        self,
+        num_layers,
+        num_heads,
+        snippet_seconds=1.0,
+        wavelengths=None,
+        position_gain=2.0,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.snippet_seconds = snippet_seconds
+        self.wavelengths = tuple(
+            wavelengths or (4 * snippet_seconds, 4096 * snippet_seconds)
+        )
+        self.position_gain = position_gain
+        self.dropout = dropout
+        self.input_norm = layer_norm("input_norm", self.dtype_policy)
+
+    def build(self, joint_tokens_shape):
+        self.num_joint_tokens, self.dim = joint_tokens_shape[2:]
+        self.input_norm.build(joint_tokens_shape)
+        self.places = self.add_weight(
+            shape=(self.num_joint_tokens, self.dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            name="places",
+        )
+        self.positions = SinusoidalPositions(
+            self.dim,
+            self.wavelengths,
+            gain=self.position_gain,
+            dtype=self.dtype_policy,
+            name="positions",
+        )
+        self.positions.build((None, 1))
+        self.transformer = Transformer(
+            self.num_layers,
+            self.dim,
+            self.num_heads,
+            dropout=self.dropout,
+            dtype=self.dtype_policy,
+            name="transformer",
+        )
+        self.transformer.build((None, None, self.dim))
+
+    def empty_caches(self, batch_size, max_snippets):
+        """Caches of `max_snippets` snippets for calls with `caches`."""
+        return self.transformer.empty_caches(
+            batch_size, max_snippets * self.num_joint_tokens
+        )
+
+    def call(self, joint_tokens, caches=None, start=0, training=None):
+        m = self.num_joint_tokens
+        batch, count = ops.shape(joint_tokens)[:2]
+        snippets = start + ops.arange(count, dtype="int32")
+        seconds = self.snippet_seconds * ops.cast(snippets, "float32")
+        x = (
+            self.input_norm(joint_tokens)
+            + ops.cast(self.places, self.compute_dtype)
+            + self.positions(seconds[:, None])[:, None, :]
+        )
+        x = ops.reshape(x, (batch, count * m, self.dim))
+        attended = count if caches is None else caches[0].shape[2] // m
+        x = self.transformer(
+            x,
+            attention_mask=snippet_causal_mask(snippets, attended, m),
+            caches=caches,
+            start=start * m,
+            training=training,
+        )
+        x, caches = x if caches is not None else (x, None)
+        latents = ops.reshape(x, (batch, count, m, self.dim))
+        return latents if caches is None else (latents, caches)
+
+    def compute_output_shape(self, joint_tokens_shape):
+        return joint_tokens_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "snippet_seconds": self.snippet_seconds,
+            "wavelengths": self.wavelengths,
+            "position_gain": self.position_gain,
+            "dropout": self.dropout,
+        }
+
+
+def snippet_causal_mask(snippets, attended, num_joint_tokens):
+    """The mask drawn in `SnippetTransformer`.
+
+    Args:
+        snippets: int tensor of shape `(count,)`, indices of the snippets whose
+            tokens attend.
+        attended: int. Number of snippets that are attended to, from 0 on.
+        num_joint_tokens: int. `m`.
+
+    Returns:
+        A bool tensor `(1, 1, count * m, attended * m)`.
+    """
+    rows = ops.repeat(snippets, num_joint_tokens)
+    columns = ops.repeat(ops.arange(attended, dtype="int32"), num_joint_tokens)
+    return (columns[None, :] <= rows[:, None])[None, None]

@@ -1,0 +1,95 @@
+"""Spectrogram patches."""
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.positions import SinusoidalPositions
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class SpectrogramEmbedding(keras.layers.Layer):
+    """Cuts the log-mel spectrogram of snippets into patches, a token each.
+
+    Args:
+        dim: int. Width of a token.
+        patch_size: pair of ints, (bands, mels) of a patch: its extent in time
+            and in frequency. Patches do not overlap.
+        wavelengths: pair of floats, the shortest and longest wavelength of
+            the positions, in bands and mels. Defaults to `(4.0, 1000.0)`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        x: tensor of shape `(batch, bands, mels)`, all but the batch static.
+
+    Returns:
+        A tensor of shape `(batch, tokens, dim)`.
+
+    Raises:
+        ValueError: if patches do not divide the spectrogram.
+
+    Example:
+    ```python
+    embedding = keras_mirasol.layers.SpectrogramEmbedding(64, (4, 16))
+    embedding(np.random.normal(size=(3, 8, 64))).shape  # (3, 2 * 4, 64)
+    ```
+    """
+
+    def __init__(self, dim, patch_size, wavelengths=(4.0, 1000.0), **kwargs):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.patch_size = tuple(patch_size)
+        self.wavelengths = tuple(wavelengths)
+        self.projection = keras.layers.Dense(
+            dim, dtype=self.dtype_policy, name="projection"
+        )
+        self.positions = SinusoidalPositions(
+            dim, self.wavelengths, dtype=self.dtype_policy, name="positions"
+        )
+
+    def build(self, x_shape):
+        bands, mels = self._grid(x_shape)
+        high, wide = self.patch_size
+        self.projection.build((None, None, high * wide))
+        self.centres = [
+            (band * high + high // 2, mel * wide + wide // 2)
+            for band in range(bands)
+            for mel in range(mels)
+        ]
+        self.positions.build((len(self.centres), 2))
+
+    def call(self, x):
+        bands, mels = self._grid(x.shape)
+        high, wide = self.patch_size
+        x = ops.reshape(x, (-1, bands, high, mels, wide))
+        x = ops.transpose(x, (0, 1, 3, 2, 4))
+        patches = ops.reshape(x, (-1, bands * mels, high * wide))
+        return self.projection(patches) + self.positions(
+            ops.array(self.centres, "float32")
+        )
+
+    def _grid(self, x_shape):
+        if any(
+            size % patch
+            for size, patch in zip(x_shape[1:], self.patch_size, strict=True)
+        ):
+            raise ValueError(
+                "Patches must divide a snippet's spectrogram. Received: "
+                f"patch_size={self.patch_size} (bands, mels) for "
+                f"{x_shape[1]} bands of {x_shape[2]} mels"
+            )
+        return tuple(
+            size // patch
+            for size, patch in zip(x_shape[1:], self.patch_size, strict=True)
+        )
+
+    def compute_output_shape(self, x_shape):
+        bands, mels = self._grid(x_shape)
+        return (x_shape[0], bands * mels, self.dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "patch_size": self.patch_size,
+            "wavelengths": self.wavelengths,
+        }

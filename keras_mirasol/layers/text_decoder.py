@@ -1,0 +1,162 @@
+"""The autoregressive model of text, which attends to the clip."""
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.transformer import Transformer
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class TextDecoder(keras.layers.Layer):
+    """A causal Transformer over text, cross-attending to snippet latents.
+
+    A learned "nothing" token stands before the clip's latents, so that text
+    has something to attend to when a clip has no snippet at all. Several
+    texts may share one clip: give `texts_per_clip * batch` rows of text, the
+    texts of one clip together, and the clip is encoded and projected once.
+
+    Args:
+        num_layers: int. Transformer blocks.
+        dim: int. Width of the text tokens.
+        num_heads: int. Attention heads; must divide `dim`.
+        dropout: float. Defaults to `0.0`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        x: embedded tokens, of shape `(batch * texts_per_clip, L, dim)`; L may
+            vary.
+        snippet_latents: tensor of shape `(batch, T, m, latent_dim)`.
+        snippet_mask: bool tensor of shape `(batch, T)`, `True` for snippets
+            that have video or audio.
+        padding_mask: bool tensor `(batch * texts_per_clip, L)`, `False` where
+            text is padding.
+
+    Returns:
+        A tensor of the shape of `x`.
+
+    Example:
+    ```python
+    decoder = keras_mirasol.layers.TextDecoder(2, dim=32, num_heads=4)
+    latents = np.random.normal(size=(2, 5, 4, 64))
+    text = np.random.normal(size=(6, 7, 32))  # three texts for each clip
+    here, text_mask = np.ones((2, 5), bool), np.ones((6, 7), bool)
+    decoder(text, latents, here, text_mask).shape  # (6, 7, 32)
+    ```
+    """
+
+    def __init__(self, num_layers, dim, num_heads, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_layers = num_layers
+        self.dim = dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.transformer = Transformer(
+            num_layers,
+            dim,
+            num_heads,
+            cross_attention=True,
+            rotary_wavelength=10000.0,
+            dropout=dropout,
+            dtype=self.dtype_policy,
+            name="transformer",
+        )
+
+    def build(
+        self,
+        x_shape,
+        snippet_latents_shape,
+        snippet_mask_shape=None,
+        padding_mask_shape=None,
+    ):
+        latent_dim = snippet_latents_shape[-1]
+        self.nothing = self.add_weight(
+            shape=(1, latent_dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            name="nothing",
+        )
+        self.transformer.build(x_shape, latent_dim)
+
+    def remember(self, snippet_latents, snippet_mask):
+        """What the text attends to, made once for all texts and tokens.
+
+        Returns:
+            A dict of the keyword arguments `memory_key_values` and
+            `memory_mask` of the Transformer.
+        """
+        m, dim = snippet_latents.shape[2:]
+        batch = ops.shape(snippet_latents)[0]
+        nothing = ops.broadcast_to(
+            ops.cast(self.nothing, self.compute_dtype), (batch, 1, dim)
+        )
+        latents = ops.reshape(snippet_latents, (batch, -1, dim))
+        mask = ops.repeat(ops.cast(snippet_mask, "bool"), m, axis=1)
+        memory = ops.concatenate([nothing, latents], axis=1)
+        return {
+            "memory_key_values": self.transformer.memory_key_values(memory),
+            "memory_mask": ops.pad(
+                mask, ((0, 0), (1, 0)), constant_values=True
+            ),
+        }
+
+    def empty_caches(self, batch_size, max_length):
+        """Caches of `max_length` tokens for `decode()`."""
+        return self.transformer.empty_caches(batch_size, max_length)
+
+    def decode(self, x, memory, caches, start):
+        """Continues text from position `start`, with what came before cached.
+
+        Args:
+            x: embedded tokens of shape `(batch, length, dim)`.
+            memory: what `remember()` returned.
+            caches: list of caches, from `empty_caches()` or the last call.
+            start: int or scalar int tensor. Position of `x[:, 0]`.
+
+        Returns:
+            A pair of the outputs and the updated caches.
+        """
+        rows = start + ops.arange(ops.shape(x)[1], dtype="int32")
+        columns = ops.arange(caches[0].shape[2], dtype="int32")
+        causal = (columns[None, :] <= rows[:, None])[None, None]
+        return self.transformer(
+            x,
+            attention_mask=causal,
+            caches=caches,
+            start=start,
+            **memory,
+        )
+
+    def call(
+        self,
+        x,
+        snippet_latents,
+        snippet_mask,
+        padding_mask,
+        training=None,
+    ):
+        return self.transformer(
+            x,
+            attention_mask=_text_mask(padding_mask),
+            training=training,
+            **self.remember(snippet_latents, snippet_mask),
+        )
+
+    def compute_output_shape(self, x_shape, *_, **__):
+        return x_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "dim": self.dim,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+        }
+
+
+def _text_mask(padding_mask):
+    """Causal, without padding; a token always attends to itself."""
+    places = ops.arange(ops.shape(padding_mask)[1], dtype="int32")
+    before = places[None, :] < places[:, None]
+    itself = places[None, :] == places[:, None]
+    real = ops.cast(padding_mask, "bool")[:, None, None, :]
+    return ops.logical_or(ops.logical_and(real, before), itself)

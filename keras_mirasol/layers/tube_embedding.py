@@ -1,0 +1,191 @@
+"""Video tubes: a strided 3-D patch embedding, dense or sparse."""
+
+import itertools
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.positions import SinusoidalPositions
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class TubeEmbedding(keras.layers.Layer):
+    """Cuts snippets of video into tubes and embeds each as a token.
+
+    A tube is a box of `kernel` = (time, height, width) that is moved by
+    `stride`, from `offset` on; every position is projected linearly to one
+    token. Several tubes of different shapes may be used side by side: their
+    tokens follow one another. A tube of kernel `(1, p, p)` with stride
+    `(1, p, p)` is the plain patch embedding of an image. Tokens carry fixed
+    sines and cosines of their tube's centre,
+    `index * stride + offset + kernel // 2`, so that tubes of all shapes share
+    one system of coordinates (Piergiovanni et al., "TubeViT", 2022,
+    section 3).
+
+    Args:
+        dim: int. Width of a token.
+        tubes: list of dicts with keys `"kernel"`, `"stride"` (defaults to the
+            kernel) and `"offset"` (defaults to zeros), each a triple of ints
+            (time, height, width), in frames and pixels.
+        wavelengths: pair of floats, the shortest and longest wavelength of
+            the positions, in frames and pixels. Defaults to `(4.0, 1000.0)`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        x: tensor of shape `(batch, frames, height, width, channels)`, all but
+            the batch static.
+
+    Returns:
+        A tensor of shape `(batch, tokens, dim)`.
+
+    Raises:
+        ValueError: if a tube is not made of triples of ints, or does not fit
+            the snippet.
+
+    Example:
+    ```python
+    tubes = [
+        {"kernel": (2, 8, 8)},
+        {"kernel": (4, 4, 4), "stride": (4, 16, 16), "offset": (0, 2, 2)},
+    ]
+    embedding = keras_mirasol.layers.TubeEmbedding(64, tubes)
+    snippets = np.random.uniform(size=(3, 4, 32, 32, 3))
+    embedding(snippets).shape  # (3, 2 * 4 * 4 + 1 * 2 * 2, 64)
+    ```
+    """
+
+    def __init__(self, dim, tubes, wavelengths=(4.0, 1000.0), **kwargs):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.tubes = [_standardize(tube) for tube in tubes]
+        if not self.tubes:
+            raise ValueError("`tubes` must hold at least one tube.")
+        self.wavelengths = tuple(wavelengths)
+        self.projections = [
+            keras.layers.Conv3D(
+                dim,
+                tube["kernel"],
+                strides=tube["stride"],
+                dtype=self.dtype_policy,
+                name=f"tube_{i}",
+            )
+            for i, tube in enumerate(self.tubes)
+        ]
+        self.positions = SinusoidalPositions(
+            dim, self.wavelengths, dtype=self.dtype_policy, name="positions"
+        )
+
+    def build(self, x_shape):
+        for projection in self.projections:
+            projection.build((None, None, None, None, x_shape[-1]))
+        self.centres = tube_centres(self.tubes, x_shape[1:4])
+        self.positions.build((len(self.centres), 3))
+
+    def call(self, x):
+        tokens = []
+        for tube, projection in zip(self.tubes, self.projections, strict=True):
+            t, h, w = tube["offset"]
+            grid = projection(x[:, t:, h:, w:])
+            count = grid.shape[1] * grid.shape[2] * grid.shape[3]
+            tokens.append(ops.reshape(grid, (-1, count, self.dim)))
+        tokens = ops.concatenate(tokens, axis=1)
+        return tokens + self.positions(ops.array(self.centres, "float32"))
+
+    def compute_output_shape(self, x_shape):
+        count = sum(
+            _count(grid) for grid in tube_grids(self.tubes, x_shape[1:4])
+        )
+        return (x_shape[0], count, self.dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "tubes": self.tubes,
+            "wavelengths": self.wavelengths,
+        }
+
+
+def tube_grids(tubes, extent):
+    """How many positions each tube takes along time, height and width.
+
+    Args:
+        tubes: list of dicts, see `TubeEmbedding`.
+        extent: triple of ints, the snippet's frames, height and width.
+
+    Returns:
+        A list of triples of ints.
+
+    Raises:
+        ValueError: if a tube does not fit.
+    """
+    grids = []
+    for tube in map(_standardize, tubes):
+        grid = tuple(
+            (size - offset - kernel) // stride + 1
+            for size, kernel, stride, offset in zip(
+                extent,
+                tube["kernel"],
+                tube["stride"],
+                tube["offset"],
+                strict=True,
+            )
+        )
+        if min(grid) < 1:
+            raise ValueError(
+                f"A tube with kernel {tube['kernel']} and offset "
+                f"{tube['offset']} does not fit a snippet of {extent[0]} "
+                f"frames of {extent[1]}x{extent[2]}. Use a smaller kernel or "
+                "offset, or more frames a snippet or larger frames."
+            )
+        grids.append(grid)
+    return grids
+
+
+def tube_centres(tubes, extent):
+    """Centres (time, height, width) of all tubes, in token order."""
+    centres = []
+    tubes = list(map(_standardize, tubes))
+    for tube, grid in zip(tubes, tube_grids(tubes, extent), strict=True):
+        for index in itertools.product(*map(range, grid)):
+            centres.append(
+                tuple(
+                    i * stride + offset + kernel // 2
+                    for i, stride, offset, kernel in zip(
+                        index,
+                        tube["stride"],
+                        tube["offset"],
+                        tube["kernel"],
+                        strict=True,
+                    )
+                )
+            )
+    return centres
+
+
+def _standardize(tube):
+    unknown = set(tube) - {"kernel", "stride", "offset"}
+    if "kernel" not in tube or unknown:
+        raise ValueError(
+            'A tube is a dict with the key "kernel" and, optionally, '
+            f'"stride" and "offset". Received: {tube}'
+        )
+    full = {
+        "kernel": tuple(tube["kernel"]),
+        "stride": tuple(tube.get("stride", tube["kernel"])),
+        "offset": tuple(tube.get("offset", (0, 0, 0))),
+    }
+    for key, triple in full.items():
+        least = 0 if key == "offset" else 1
+        if len(triple) != 3 or any(
+            int(size) != size or size < least for size in triple
+        ):
+            raise ValueError(
+                f'The "{key}" of a tube must be three ints of at least '
+                f"{least}, (time, height, width). Received: {triple}"
+            )
+    return full
+
+
+def _count(grid):
+    return grid[0] * grid[1] * grid[2]

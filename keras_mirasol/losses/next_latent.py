@@ -1,0 +1,48 @@
+from keras import ops
+
+from keras_mirasol.losses.masked_mean import masked_mean
+
+
+def next_latent_loss(joint_tokens, predicted, snippet_mask):
+    """How far predictions of the next snippet's joint tokens point from them.
+
+    `1 - cos(predicted_t, stop_gradient(joint_tokens_{t+1}))`, averaged over
+    tokens and over pairs of snippets t, t + 1 that both exist (Mirasol3B,
+    latent prediction).
+
+    Args:
+        joint_tokens: tensor of shape `(batch, T, m, dim)`.
+        predicted: tensor of the same shape; `[:, t]` predicts snippet t + 1.
+        snippet_mask: bool tensor `(batch, T)`, `True` for snippets that have
+            video or audio.
+
+    Returns:
+        A scalar float32 tensor between 0 and 2; 0 where there is no next
+        snippet.
+
+    Example:
+    ```python
+    joint_tokens = np.random.normal(size=(1, 3, 2, 8))
+    predicted = np.roll(joint_tokens, -1, axis=1)
+    mask = np.ones((1, 3), bool)
+    keras_mirasol.losses.next_latent_loss(joint_tokens, predicted, mask)  # 0
+    ```
+    """
+    target = ops.stop_gradient(ops.cast(joint_tokens[:, 1:], "float32"))
+    predicted = ops.cast(predicted[:, :-1], "float32")
+    cosine = ops.sum(
+        ops.normalize(target, axis=-1) * ops.normalize(predicted, axis=-1),
+        axis=-1,
+    )
+    both = next_snippet_mask(snippet_mask, snippet_mask)[:, :, None]
+    return masked_mean(
+        1 - cosine, ops.broadcast_to(both, ops.shape(cosine))
+    )
+
+
+def next_snippet_mask(snippet_mask, target_mask):
+    """Bool `(batch, T - 1)`: snippet t exists and t + 1 has the target."""
+    return ops.logical_and(
+        ops.cast(snippet_mask[:, :-1], "bool"),
+        ops.cast(target_mask[:, 1:], "bool"),
+    )

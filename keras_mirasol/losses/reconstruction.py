@@ -1,0 +1,91 @@
+from keras import ops
+
+from keras_mirasol.losses.masked_mean import masked_mean
+from keras_mirasol.losses.next_latent import next_snippet_mask
+
+
+def next_frames_loss(pixel_values, frames, snippet_mask, video_mask):
+    """Squared error of reconstructed small frames of the next snippet.
+
+    The target is the mean of the pixels that each small pixel covers.
+
+    Args:
+        pixel_values: tensor of shape `(batch, T * F, height, width, 3)`.
+        frames: tensor of shape `(batch, T, F, small_height, small_width, 3)`,
+            whose sizes divide those of `pixel_values`; `[:, t]` reconstructs
+            snippet t + 1.
+        snippet_mask: bool tensor `(batch, T)`, which snippets exist.
+        video_mask: bool tensor `(batch, T)`, which snippets have video.
+
+    Returns:
+        A scalar float32 tensor; 0 where no next snippet has video.
+
+    Example:
+    ```python
+    clip = np.ones((1, 4, 8, 8, 3))  # two snippets of two frames
+    frames = np.zeros((1, 2, 2, 4, 4, 3))
+    mask = np.ones((1, 2), bool)
+    keras_mirasol.losses.next_frames_loss(clip, frames, mask, mask)  # 1.0
+    ```
+    """
+    count, high, wide, channels = frames.shape[2:]
+    height, width = pixel_values.shape[2:4]
+    target = ops.reshape(
+        pixel_values,
+        (-1, high, height // high, wide, width // wide, channels),
+    )
+    target = ops.reshape(
+        ops.mean(target, axis=(2, 4)),
+        (ops.shape(frames)[0], -1, count, high, wide, channels),
+    )
+    return _next_snippet_error(target, frames, snippet_mask, video_mask)
+
+
+def next_spectrogram_loss(
+    audio_features, spectrogram, snippet_mask, audio_mask
+):
+    """Squared error of the reconstructed small spectrogram of the next snippet.
+
+    The target is the mean of the mel bins that each small bin covers.
+
+    Args:
+        audio_features: tensor of shape `(batch, T * A, mels)`.
+        spectrogram: tensor of shape `(batch, T, A, small_mels)`, whose sizes
+            divide those of `audio_features`; `[:, t]` reconstructs snippet
+            t + 1.
+        snippet_mask: bool tensor `(batch, T)`, which snippets exist.
+        audio_mask: bool tensor `(batch, T)`, which snippets have audio.
+
+    Returns:
+        A scalar float32 tensor; 0 where no next snippet has audio.
+
+    Example:
+    ```python
+    bands = np.ones((1, 4, 8))  # two snippets of two bands
+    spectrogram = np.zeros((1, 2, 2, 4))
+    mask = np.ones((1, 2), bool)
+    keras_mirasol.losses.next_spectrogram_loss(
+        bands, spectrogram, mask, mask
+    )  # 1.0
+    ```
+    """
+    count, bins = spectrogram.shape[2:]
+    target = ops.reshape(
+        audio_features, (-1, bins, audio_features.shape[2] // bins)
+    )
+    target = ops.reshape(
+        ops.mean(target, axis=-1),
+        (ops.shape(spectrogram)[0], -1, count, bins),
+    )
+    return _next_snippet_error(target, spectrogram, snippet_mask, audio_mask)
+
+
+def _next_snippet_error(target, reconstruction, snippet_mask, target_mask):
+    error = ops.square(
+        ops.cast(target[:, 1:], "float32")
+        - ops.cast(reconstruction[:, :-1], "float32")
+    )
+    per_snippet = ops.mean(error, axis=tuple(range(2, len(error.shape))))
+    return masked_mean(
+        per_snippet, next_snippet_mask(snippet_mask, target_mask)
+    )

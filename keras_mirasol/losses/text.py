@@ -1,0 +1,31 @@
+from keras import ops
+
+from keras_mirasol.losses.masked_mean import masked_mean
+
+
+def text_loss(token_ids, logits, sample_weight=None):
+    """Cross-entropy of the next token, averaged over weighted tokens.
+
+    Args:
+        token_ids: int tensor of shape `(..., L)`, the tokens to predict.
+        logits: float tensor of shape `(..., L, vocabulary_size)`.
+        sample_weight: float tensor of shape `(..., L)`, 1 for tokens of the
+            response and 0 for those of the prompt and for padding. Defaults
+            to `None`, all ones.
+
+    Returns:
+        A scalar float32 tensor, in nats a token.
+
+    Example:
+    ```python
+    loss = keras_mirasol.losses.text_loss(
+        np.array([[1, 2]]), np.zeros((1, 2, 4)), np.array([[0.0, 1.0]])
+    )  # log(4)
+    ```
+    """
+    cross_entropy = ops.sparse_categorical_crossentropy(
+        token_ids, ops.cast(logits, "float32"), from_logits=True
+    )
+    if sample_weight is None:
+        sample_weight = ops.ones_like(cross_entropy)
+    return masked_mean(cross_entropy, sample_weight)
