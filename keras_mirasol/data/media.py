@@ -113,41 +113,39 @@ def load_separate(video, audio, **options):
 
 
 def _checked(path, start, end, frame_rate, sampling_rate):
+    """The times and the frame rate as exact fractions."""
     for name, value in (("start", start), ("end", end)):
-        if value is not None and not (value >= 0 and math.isfinite(value)):
+        if value is not None and not 0 <= value < math.inf:
             raise ValueError(
                 f"`{name}` must be a time in seconds, not negative. Received "
                 f"{name}={value} for '{path}'."
             )
-    if end is not None and (start or 0) >= end:
+    start = 0 if start is None else start
+    if end is not None and start >= end:
         raise ValueError(
             "`start` must come before `end`. Received "
-            f"start={start or 0}, end={end} for '{path}'."
+            f"start={start}, end={end} for '{path}'."
         )
-    for name, value in (
-        ("frame_rate", frame_rate),
-        ("sampling_rate", sampling_rate),
-    ):
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(
-                f"`{name}` must be positive. Received {name}={value} for "
-                f"'{path}'."
-            )
-    if sampling_rate != int(sampling_rate):
+    if not 0 < frame_rate < math.inf:
         raise ValueError(
-            "`sampling_rate` must be a whole number of samples a second. "
+            "`frame_rate` must be a positive number of frames a second. "
+            f"Received frame_rate={frame_rate} for '{path}'."
+        )
+    if not sampling_rate > 0 or sampling_rate != int(sampling_rate):
+        raise ValueError(
+            "`sampling_rate` must be a positive int, samples a second. "
             f"Received sampling_rate={sampling_rate} for '{path}'."
         )
     return (
-        _exact(start or 0),
+        _exact(start),
         None if end is None else _exact(end),
-        # Keeps 30000/1001 and its kin exact.
-        Fraction(frame_rate).limit_denominator(1001),
+        _exact(frame_rate),
     )
 
 
-def _exact(seconds):
-    return Fraction(seconds).limit_denominator(1_000_000)
+def _exact(number):
+    # Takes 29.97002997 for the 30000/1001 that it stands for.
+    return Fraction(float(number)).limit_denominator(1_000_000)
 
 
 def _missing_streams(asked, kinds):

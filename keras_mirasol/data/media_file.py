@@ -13,9 +13,17 @@ _TOLERANCE = Fraction(1, 10)
 # pictures stored out of order, audio blocks that overlap.
 _PREROLL = Fraction(1, 2)
 
+# A longer gap between two frames is a broken clock, not a still picture.
+_LONGEST_GAP = 3600
+
 # The formats that state how long a stream is. For others FFmpeg estimates it
 # from the bit rate or the last timestamp, which proves nothing.
-_FORMATS_STATING_DURATION = {"mov", "avi", "wav", "flac"}
+_FORMATS_STATING_DURATION = {"mov", "avi", "flac"}
+
+# FFmpeg takes any text for art to be shown on a terminal.
+_TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+
+_EXPECTED = "expected video or audio in a format that FFmpeg reads"
 
 
 class MediaFile:
@@ -81,9 +89,13 @@ class MediaFile:
 
     def _open(self):
         try:
-            return av.open(self._path)
+            container = av.open(self._path)
         except av.FFmpegError as error:
             raise self.error(_why_unreadable(self._path, error)) from error
+        if container.format.name in _TEXT_FORMATS:
+            container.close()
+            raise self.error(f"{_EXPECTED}, received text.")
+        return container
 
     def _rewound(self, kind):
         # Opened anew: seeking back to the start loses frames in MPEG-TS and
@@ -93,10 +105,12 @@ class MediaFile:
             self._container = self._open()
         self._is_rewound = False
         stream = _streams(self._container)[kind]
+        if stream.codec_context is None:
+            raise self.error(
+                f"its {kind} is in a format for which there is no decoder. "
+                "Convert it to H.264 and AAC in an MP4 file."
+            )
         stream.codec_context.thread_count = 1
-        for other in self._container.streams:
-            if other.index != stream.index:
-                other.discard = "all"
         return stream
 
     def _seek(self, stream, time):
@@ -133,7 +147,14 @@ class MediaFile:
                 end = begin + _duration(frame, frame_time)
                 if packet.is_corrupt or frame.is_corrupt:
                     damage = "incomplete data"
-                if damage and reached and begin - reached > tolerance:
+                gap = 0 if reached is None else begin - reached
+                if not -tolerance <= gap <= _LONGEST_GAP:
+                    raise self.error(
+                        f"the timestamps of its {stream.type} jump from "
+                        f"{float(reached):.2f} s to {float(begin):.2f} s, as "
+                        "in files joined from parts. Encode it again."
+                    )
+                if damage and gap > tolerance:
                     raise self.error(
                         f"its {stream.type} is damaged from "
                         f"{float(reached):.2f} s to {float(begin):.2f} s "
@@ -189,10 +210,7 @@ def _why_unreadable(path, error):
             "it was cut off while it was written or copied. Fetch or encode "
             "it again."
         )
-    return (
-        "expected video or audio in a format that FFmpeg reads, received "
-        f"something else ({error.strerror})."
-    )
+    return f"{_EXPECTED}, received something else ({error.strerror})."
 
 
 def _streams(container):

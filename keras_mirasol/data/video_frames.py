@@ -24,17 +24,13 @@ def pick_frames(file, start, end, frame_rate):
         ends before `start`.
     """
     wanted = None if end is None else _count(end - start, frame_rate)
-    picked, shown, size = [], None, None
-    reached = start
+    # Kept as decoded: half the size of RGB. None stands for a black screen.
+    picked, shown, reached = [], None, start
     for begin, until, frame in file.decode("video", start):
-        size = size or (frame.width, frame.height)
         # Up to `begin` the screen shows what came before.
-        first_later = _first_at(begin - start, frame_rate)
-        if wanted is not None:
-            first_later = min(first_later, wanted)
-        if first_later > len(picked):
-            pixels = None if shown is None else _pixels(shown, size)
-            picked += [pixels] * (first_later - len(picked))
+        count = _middles_before(begin - start, frame_rate)
+        count = count if wanted is None else min(count, wanted)
+        picked += [shown] * (count - len(picked))
         shown, reached = frame, max(reached, until)
         if len(picked) == wanted:
             break
@@ -43,25 +39,35 @@ def pick_frames(file, start, end, frame_rate):
             return None
         if wanted is None or reached < end:
             wanted = _count(reached - start, frame_rate)
-        picked += [_pixels(shown, size)] * (wanted - len(picked))
-    if picked[0] is None:
-        black = np.zeros_like(_pixels(shown, size))
-        picked = [black if pixels is None else pixels for pixels in picked]
-    return np.stack(picked)
+        picked += [shown] * (wanted - len(picked))
+    # `shown` gives the size where all is black.
+    return _to_rgb(picked, next(filter(None, picked), shown))
 
 
 def _count(seconds, frame_rate):
     return max(1, round(seconds * frame_rate))
 
 
-def _first_at(seconds, frame_rate):
-    """The first interval whose middle does not come before `seconds`."""
+def _middles_before(seconds, frame_rate):
+    """How many intervals of the grid have their middle before `seconds`."""
     return max(0, math.ceil(seconds * frame_rate - Fraction(1, 2)))
 
 
-def _pixels(frame, size):
-    """RGB pixels of a frame, upright, scaled if the size changed midway."""
-    width, height = size
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-    # The display matrix of videos that were filmed with a turned camera.
+def _to_rgb(frames, first):
+    size = {"width": first.width, "height": first.height}
+    pixels = None
+    videos = np.zeros((len(frames), *_upright(first, size).shape), "uint8")
+    previous = None
+    for index, frame in enumerate(frames):
+        if frame is not None:
+            # A slow video shows a frame several times.
+            pixels = pixels if frame is previous else _upright(frame, size)
+            videos[index] = pixels
+        previous = frame
+    return videos
+
+
+def _upright(frame, size):
+    """RGB pixels, scaled if the size changed and turned as filmed."""
+    pixels = frame.to_ndarray(format="rgb24", **size)
     return np.rot90(pixels, round(frame.rotation / 90) % 4)

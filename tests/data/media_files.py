@@ -19,6 +19,7 @@ def write_media(
     audio_start=0,
     video_codec="libx264",
     audio_codec="aac",
+    audio_options=None,
     keyframe_every=12,
     **open_options,
 ):
@@ -44,7 +45,10 @@ def write_media(
         if audio is not None:
             audio = np.atleast_2d(np.asarray(audio, "float32"))
             sound = container.add_stream(
-                audio_codec, rate=sampling_rate, layout=layout
+                audio_codec,
+                rate=sampling_rate,
+                layout=layout,
+                options=audio_options or {},
             )
             streams.append(
                 (
