@@ -1,6 +1,7 @@
 """What the paper adds, each layer usable alone on plain tensors."""
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
 from keras_mirasol.layers.encoders import AudioEncoder
 from keras_mirasol.layers.encoders import VideoEncoder
 from keras_mirasol.layers.next_latent import NextLatentPredictor
@@ -18,6 +19,7 @@ from keras_mirasol.layers.tube_embedding import TubeEmbedding
 __all__ = [
     "Attention",
     "AudioEncoder",
+    "ConvolutionalStem",
     "FrameReconstruction",
     "NextLatentPredictor",
     "SinusoidalPositions",

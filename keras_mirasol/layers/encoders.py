@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
 from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
 from keras_mirasol.layers.transformer import Transformer
-from keras_mirasol.layers.transformer import gelu
 from keras_mirasol.layers.tube_embedding import TubeEmbedding
 
 
@@ -117,18 +117,12 @@ class VideoEncoder(SnippetEncoder):
             frames_per_snippet, dim, num_layers, num_heads, dropout, **kwargs
         )
         self.stem_filters = tuple(stem_filters)
-        self.stem = []
-        for i, filters in enumerate(self.stem_filters):
-            convolution = keras.layers.Conv2D(
-                filters,
-                3,
-                strides=2,
-                padding="same",
-                activation=gelu,
-                dtype=self.dtype_policy,
-                name=f"stem_{i}",
+        self.stem = [
+            ConvolutionalStem(
+                filters, dtype=self.dtype_policy, name=f"stem_{i}"
             )
-            self.stem.append(convolution)
+            for i, filters in enumerate(self.stem_filters)
+        ]
         self.embedding = TubeEmbedding(
             dim, tubes, dtype=self.dtype_policy, name="embedding"
         )

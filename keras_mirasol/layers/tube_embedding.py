@@ -1,10 +1,13 @@
 """Video tubes: a strided 3-D patch embedding, dense or sparse."""
 
 import itertools
+import math
 
 import keras
 from keras import ops
 
+from keras_mirasol.layers.patches import num_windows
+from keras_mirasol.layers.patches import windows
 from keras_mirasol.layers.positions import SinusoidalPositions
 
 
@@ -62,38 +65,35 @@ class TubeEmbedding(keras.layers.Layer):
             raise ValueError("`tubes` must hold at least one tube.")
         self.wavelengths = tuple(wavelengths)
         self.projections = [
-            keras.layers.Conv3D(
-                dim,
-                tube["kernel"],
-                strides=tube["stride"],
-                dtype=self.dtype_policy,
-                name=f"tube_{i}",
-            )
-            for i, tube in enumerate(self.tubes)
+            keras.layers.Dense(dim, dtype=self.dtype_policy, name=f"tube_{i}")
+            for i in range(len(self.tubes))
         ]
         self.positions = SinusoidalPositions(
             dim, self.wavelengths, dtype=self.dtype_policy, name="positions"
         )
 
     def build(self, x_shape):
-        for projection in self.projections:
-            projection.build((None, None, None, None, x_shape[-1]))
+        for tube, projection in zip(self.tubes, self.projections, strict=True):
+            size = math.prod(tube["kernel"]) * x_shape[-1]
+            projection.build((None, None, size))
         self.centres = tube_centres(self.tubes, x_shape[1:4])
         self.positions.build((len(self.centres), 3))
 
     def call(self, x):
-        tokens = []
-        for tube, projection in zip(self.tubes, self.projections, strict=True):
-            t, h, w = tube["offset"]
-            grid = projection(x[:, t:, h:, w:])
-            count = grid.shape[1] * grid.shape[2] * grid.shape[3]
-            tokens.append(ops.reshape(grid, (-1, count, self.dim)))
-        tokens = ops.concatenate(tokens, axis=1)
+        tokens = ops.concatenate(
+            [
+                projection(_cut(x, **tube))
+                for tube, projection in zip(
+                    self.tubes, self.projections, strict=True
+                )
+            ],
+            axis=1,
+        )
         return tokens + self.positions(ops.array(self.centres, "float32"))
 
     def compute_output_shape(self, x_shape):
         count = sum(
-            _count(grid) for grid in tube_grids(self.tubes, x_shape[1:4])
+            math.prod(grid) for grid in tube_grids(self.tubes, x_shape[1:4])
         )
         return (x_shape[0], count, self.dim)
 
@@ -122,7 +122,7 @@ def tube_grids(tubes, extent):
     grids = []
     for tube in map(_standardize, tubes):
         grid = tuple(
-            (size - offset - kernel) // stride + 1
+            num_windows(size, kernel, stride, offset)
             for size, kernel, stride, offset in zip(
                 extent,
                 tube["kernel"],
@@ -187,5 +187,11 @@ def _standardize(tube):
     return full
 
 
-def _count(grid):
-    return grid[0] * grid[1] * grid[2]
+def _cut(x, kernel, stride, offset):
+    """Tubes of one shape, flattened: `(batch, tokens, pixels * channels)`."""
+    for axis in range(3):
+        # Each split axis leaves two behind.
+        x = windows(x, 2 * axis + 1, kernel[axis], stride[axis], offset[axis])
+    x = ops.transpose(x, (0, 1, 3, 5, 2, 4, 6, 7))
+    count = math.prod(x.shape[1:4])
+    return ops.reshape(x, (-1, count, math.prod(x.shape[4:])))
