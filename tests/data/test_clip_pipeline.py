@@ -1,0 +1,544 @@
+import time
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from media_files import solid
+from media_files import tone
+from media_files import write_media
+
+from keras_mirasol.data import clip_dataset
+from keras_mirasol.data import load_clip
+from keras_mirasol.data import read_manifest
+from keras_mirasol.data import write_manifest
+from keras_mirasol.data.clip_reader import Clip
+
+# Clip `i` is grey of level 40 * i and lasts 1 + i / 2 seconds. Its lines, of
+# which there are `_LINES[i]`, have prompts such as "2 b" and responses "b".
+_LINES = [1, 4, 3, 5]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    lines = []
+    for index, count in enumerate(_LINES):
+        seconds = 1 + index / 2
+        media = write_media(
+            folder / f"{index}.mp4",
+            frames=[solid(40 * index)] * int(8 * seconds),
+            frame_rate=8,
+            audio=tone(440, seconds, 16000),
+            sampling_rate=16000,
+        )
+        for letter in "abcde"[:count]:
+            lines.append(
+                {
+                    "media": media,
+                    "prompt": f"{index} {letter}",
+                    "response": letter,
+                }
+            )
+    return write_manifest(folder / "manifest.jsonl", lines)
+
+
+class TinyPreprocessor:
+    """Snippets of half a second: 2 frames of 4x6, 2 bands of 3 mels."""
+
+    frame_rate = 4.0
+    sampling_rate = 8000
+
+    def preprocess_clip(self, videos, audio):
+        frames = tf.shape(videos)[0]
+        bands = tf.shape(audio)[0] // 2000
+        snippets = tf.maximum(-(-frames // 2), -(-bands // 2))
+        pixels = tf.image.resize(videos, (4, 6))
+        pixels = tf.pad(pixels, [(0, 2 * snippets - frames), *[(0, 0)] * 3])
+        loudness = tf.reshape(tf.abs(audio[: 2000 * bands]), (-1, 2000))
+        loudness = tf.reduce_mean(loudness, axis=1, keepdims=True)
+        loudness = tf.pad(loudness, [(0, 2 * snippets - bands), (0, 0)])
+        return {
+            "pixel_values": tf.ensure_shape(pixels, (None, 4, 6, 3)),
+            "audio_features": tf.ensure_shape(
+                tf.tile(loudness, (1, 3)), (None, 3)
+            ),
+            "video_mask": tf.fill([snippets], frames > 0),
+            "audio_mask": tf.fill([snippets], bands > 0),
+        }
+
+    def preprocess_texts(self, prompts, responses):
+        """Bytes of the prompt, an end, bytes of the response, an end."""
+        text = tf.strings.join([prompts, "\n", responses, "\n"])
+        padded = tf.strings.substr(tf.strings.join([text, "\0" * 16]), 0, 16)
+        token_ids = tf.cast(tf.io.decode_raw(padded, tf.uint8), tf.int32)
+        is_text = token_ids > 0
+        y = tf.roll(token_ids, -1, axis=-1)
+        x = {"token_ids": token_ids, "padding_mask": is_text}
+        return x, y, tf.cast(is_text, tf.float32) * 0.5
+
+
+def raw_prompts(dataset):
+    """The prompts of each batch; of each group, where there are several."""
+    return [batch["prompts"].numpy().astype(str).tolist() for batch in dataset]
+
+
+def flat(dataset):
+    """All prompts of a pass, in order, without those that fill up."""
+    prompts = np.concatenate([np.ravel(p) for p in raw_prompts(dataset)])
+    return [str(prompt) for prompt in prompts if prompt]
+
+
+def prompts_of(token_ids):
+    """The prompts that token ids of any leading shape begin with."""
+    rows = token_ids.numpy().reshape(-1, token_ids.shape[-1])
+    return [bytes(row.astype("uint8")).split(b"\n")[0].decode() for row in rows]
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Counts how often each file is loaded."""
+    counts, load = Counter(), Clip.load
+
+    def counting(self, **rates):
+        counts.update(path.rsplit("/")[-1] for path in self.paths)
+        return load(self, **rates)
+
+    monkeypatch.setattr(Clip, "load", counting)
+    return counts
+
+
+ALL = [f"{i} {c}" for i, n in enumerate(_LINES) for c in "abcde"[:n]]
+
+
+class TestOrder:
+    def test_the_manifest_s_order_is_kept(self, manifest):
+        dataset = clip_dataset(manifest, batch_size=4)
+        assert raw_prompts(dataset) == [
+            ["0 a", "1 a", "1 b", "1 c"],
+            ["1 d", "2 a", "2 b", "2 c"],
+            ["3 a", "3 b", "3 c", "3 d"],
+            ["3 e"],
+        ]
+
+    def test_lines_of_a_clip_are_grouped_where_the_first_stands(
+        self, manifest, loads
+    ):
+        lines = {line["prompt"]: line for line in read_manifest(manifest)}
+        mixed = ["1 a", "2 a", "1 b", "0 a", "1 c", "2 b"]
+        dataset = clip_dataset(
+            [lines[prompt] for prompt in mixed], batch_size=2, texts_per_clip=2
+        )
+        assert raw_prompts(dataset) == [
+            [["1 a", "1 b"], ["1 c", ""]],
+            [["2 a", "2 b"], ["0 a", ""]],
+        ]
+        assert loads == {"0.mp4": 1, "1.mp4": 1, "2.mp4": 1}
+
+    def test_other_cuts_of_a_file_are_other_clips(self, manifest, loads):
+        line = read_manifest(manifest)[-1]
+        cuts = [{}, {"start": 1}, {"start": 1, "end": 2}, {"start": 0}]
+        dataset = clip_dataset(
+            [{**line, **cut} for cut in cuts], batch_size=4, texts_per_clip=2
+        )
+        (batch,) = dataset
+        # Beginning at 0 is the whole clip.
+        assert batch["prompts"].shape == (3, 2)
+        assert batch["videos"].row_lengths().numpy().tolist() == [20, 12, 8]
+        assert loads == {"3.mp4": 3}
+
+    @pytest.mark.parametrize("cache", [False, True])
+    @pytest.mark.parametrize("texts_per_clip", [1, 2, 8])
+    def test_shuffled_passes_have_each_line_once(
+        self, manifest, texts_per_clip, cache
+    ):
+        dataset = clip_dataset(
+            manifest,
+            batch_size=3,
+            texts_per_clip=texts_per_clip,
+            shuffle=True,
+            seed=0,
+            cache=cache,
+        )
+        passes = [flat(dataset) for _ in range(3)]
+        assert all(sorted(prompts) == ALL for prompts in passes)
+        assert len({tuple(prompts) for prompts in [ALL, *passes]}) == 4
+
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_seeds_reproduce_every_pass(self, manifest, cache):
+        def passes(seed):
+            dataset = clip_dataset(
+                manifest,
+                batch_size=3,
+                texts_per_clip=2,
+                shuffle=True,
+                seed=seed,
+                cache=cache,
+            )
+            return [raw_prompts(dataset) for _ in range(2)]
+
+        assert passes(3) == passes(3)
+        assert passes(3) != passes(4)
+
+    def test_shuffling_spreads_the_lines_of_a_clip(self, manifest):
+        dataset = clip_dataset(manifest, batch_size=4, shuffle=True, seed=0)
+        neighbours = 0
+        for _ in range(10):
+            clips = [prompt[0] for prompt in flat(dataset)]
+            neighbours += sum(map(str.__eq__, clips, clips[1:])) / 10
+        # Kept together there would be 9 of 12; by chance there are 2.8.
+        assert neighbours < 5
+
+    def test_the_order_does_not_depend_on_which_clip_is_ready(
+        self, manifest, monkeypatch
+    ):
+        load = Clip.load
+
+        def slow_at_first(self, **rates):
+            time.sleep(0.3 if self.paths[0].endswith("0.mp4") else 0)
+            return load(self, **rates)
+
+        monkeypatch.setattr(Clip, "load", slow_at_first)
+        dataset = clip_dataset(manifest, batch_size=2, num_parallel=4)
+        assert flat(dataset) == ALL
+
+    def test_repeat_runs_on_with_full_batches(self, manifest):
+        dataset = clip_dataset(
+            manifest, batch_size=5, shuffle=True, seed=0, repeat=True
+        )
+        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+        # 39 lines are three passes of 13.
+        prompts = flat(dataset.take(8))
+        assert len(prompts) == 40
+        passes = [prompts[13 * i : 13 * (i + 1)] for i in range(3)]
+        assert all(sorted(one) == ALL for one in passes)
+        assert passes[0] != passes[1] != passes[2]
+
+
+class TestBatches:
+    def test_texts_and_clips_belong_together(self, manifest):
+        dataset = clip_dataset(
+            manifest, TinyPreprocessor(), batch_size=4, shuffle=True, seed=1
+        )
+        seen = []
+        for x, y, sample_weight in dataset:
+            prompts = prompts_of(x["token_ids"])
+            seen += prompts
+            first_pixels = x["pixel_values"].numpy()[:, 0].mean((1, 2, 3))
+            levels = [40 * int(prompt[0]) for prompt in prompts]
+            np.testing.assert_allclose(first_pixels, levels, atol=3)
+            # The response is what follows the prompt.
+            for prompt, row in zip(
+                prompts, x["token_ids"].numpy(), strict=True
+            ):
+                assert chr(row[4]) == prompt[2]
+            assert y.shape == sample_weight.shape == x["token_ids"].shape
+        assert sorted(seen) == ALL
+
+    def test_shapes_and_types(self, manifest):
+        dataset = clip_dataset(manifest, TinyPreprocessor(), batch_size=4)
+        x, y, sample_weight = dataset.element_spec
+        shapes = {key: spec.shape.as_list() for key, spec in x.items()}
+        assert shapes == {
+            "pixel_values": [None, None, 4, 6, 3],
+            "audio_features": [None, None, 3],
+            "video_mask": [None, None],
+            "audio_mask": [None, None],
+            "token_ids": [None, None],
+            "padding_mask": [None, None],
+        }
+        assert x["video_mask"].dtype == x["audio_mask"].dtype == tf.bool
+        assert y.dtype == tf.int32 and sample_weight.dtype == tf.float32
+
+    def test_a_dropped_remainder_makes_the_batch_static(self, manifest):
+        dataset = clip_dataset(
+            manifest,
+            TinyPreprocessor(),
+            batch_size=4,
+            texts_per_clip=2,
+            drop_remainder=True,
+        )
+        x, y, sample_weight = dataset.element_spec
+        assert x["pixel_values"].shape.as_list() == [4, None, 4, 6, 3]
+        assert x["token_ids"].shape.as_list()[:2] == [4, 2]
+        # 1 + 2 + 2 + 3 groups of two make two batches of 4.
+        assert dataset.cardinality() == len(list(dataset)) == 2
+
+    def test_shorter_clips_are_padded_and_masked(self, manifest):
+        (batch,) = clip_dataset(
+            manifest, TinyPreprocessor(), batch_size=4, texts_per_clip=8
+        )
+        x = batch[0]
+        # 1, 1.5, 2 and 2.5 seconds in snippets of half a second.
+        snippets = np.array([2, 3, 4, 5])
+        present = np.arange(5) < snippets[:, None]
+        np.testing.assert_array_equal(x["video_mask"], present)
+        np.testing.assert_array_equal(x["audio_mask"], present)
+        assert x["pixel_values"].shape == (4, 10, 4, 6, 3)
+        assert x["audio_features"].shape == (4, 10, 3)
+        loud = x["audio_features"].numpy().mean(-1) > 0.1
+        np.testing.assert_array_equal(loud, present.repeat(2, axis=1))
+        assert not x["pixel_values"].numpy()[~present.repeat(2, axis=1)].any()
+
+    def test_texts_that_fill_up_weigh_nothing(self, manifest):
+        preprocessor = TinyPreprocessor()
+        (batch,) = clip_dataset(
+            manifest, preprocessor, batch_size=8, texts_per_clip=3
+        )
+        x, y, sample_weight = batch
+        # 1, 4, 3 and 5 lines in groups of 3.
+        asked = np.array(
+            [[1, 0, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 1, 1], [1, 1, 0]]
+        )
+        assert x["token_ids"].shape == y.shape == (6, 3, 16)
+        np.testing.assert_array_equal(sample_weight.numpy().any(axis=-1), asked)
+        # The others keep the preprocessor's weights.
+        _, _, expected = preprocessor.preprocess_texts(
+            tf.constant(["0 a"]), tf.constant(["a"])
+        )
+        np.testing.assert_array_equal(sample_weight[0, 0], expected[0])
+
+    def test_one_text_a_clip_has_no_axis_of_its_own(self, manifest):
+        x, y, sample_weight = next(
+            iter(clip_dataset(manifest, TinyPreprocessor(), batch_size=4))
+        )
+        assert x["token_ids"].shape == y.shape == sample_weight.shape == (4, 16)
+
+    def test_clips_are_decoded_at_the_preprocessor_s_rates(
+        self, manifest, monkeypatch
+    ):
+        rates = []
+        load = Clip.load
+
+        def noting(self, **options):
+            rates.append(options)
+            return load(self, **options)
+
+        monkeypatch.setattr(Clip, "load", noting)
+        list(clip_dataset(manifest, TinyPreprocessor(), batch_size=4))
+        assert rates == [{"frame_rate": 4.0, "sampling_rate": 8000}] * 4
+
+    def test_the_length_of_an_epoch_is_known(self, manifest):
+        for texts_per_clip, batches in ((1, 5), (2, 3), (8, 2)):
+            dataset = clip_dataset(
+                manifest, batch_size=3, texts_per_clip=texts_per_clip
+            )
+            assert dataset.cardinality() == len(list(dataset)) == batches
+
+
+class TestRawClips:
+    def test_clips_are_as_loaded(self, manifest):
+        lines = read_manifest(manifest)
+        (batch,) = clip_dataset(manifest, batch_size=4, texts_per_clip=5)
+        assert set(batch) == {"videos", "audio", "prompts", "responses"}
+        for index, line in enumerate([lines[0], lines[1], lines[5], lines[8]]):
+            clip = load_clip(line["media"])
+            np.testing.assert_array_equal(
+                batch["videos"][index].to_tensor(), clip["videos"]
+            )
+            np.testing.assert_array_equal(batch["audio"][index], clip["audio"])
+        assert batch["responses"][1].numpy().tolist() == [
+            *(b"a", b"b", b"c", b"d"),
+            b"",
+        ]
+
+    def test_types(self, manifest):
+        spec = clip_dataset(manifest, batch_size=4).element_spec
+        assert isinstance(spec["videos"], tf.RaggedTensorSpec)
+        assert isinstance(spec["audio"], tf.RaggedTensorSpec)
+        assert spec["videos"].dtype == tf.uint8
+        assert spec["videos"].shape[-1] == 3
+        assert spec["audio"].dtype == tf.float32
+        assert spec["prompts"].shape.as_list() == [None]
+        spec = clip_dataset(
+            manifest, batch_size=4, texts_per_clip=2, drop_remainder=True
+        ).element_spec
+        assert spec["responses"].shape.as_list() == [4, 2]
+
+    def test_an_absent_modality_has_nothing_in_it(self, tmp_path):
+        text = {"prompt": "p", "response": "r"}
+        video = write_media(tmp_path / "v.mp4", frames=[solid(9)] * 25)
+        audio = write_media(tmp_path / "a.m4a", audio=tone(440, 1, 48000))
+        lines = [
+            {"media": video, **text},
+            {"media": audio, **text},
+            {"video": video, "audio": audio, **text},
+        ]
+        (batch,) = clip_dataset(lines, batch_size=3)
+        assert batch["videos"].row_lengths().numpy().tolist() == [8, 0, 8]
+        assert batch["audio"].row_lengths().numpy().tolist() == [
+            *(0, 16000),
+            16000,
+        ]
+        (packed,) = clip_dataset(lines, TinyPreprocessor(), batch_size=3)
+        masks = [packed[0][f"{kind}_mask"][:, 0] for kind in ("video", "audio")]
+        np.testing.assert_array_equal(masks, [[1, 0, 1], [0, 1, 1]])
+
+
+class TestCache:
+    def test_without_a_cache_each_pass_decodes_each_clip_once(
+        self, manifest, loads
+    ):
+        dataset = clip_dataset(
+            manifest, TinyPreprocessor(), batch_size=4, shuffle=True
+        )
+        list(dataset), list(dataset)
+        assert loads == {f"{index}.mp4": 2 for index in range(4)}
+
+    def test_in_memory(self, manifest, loads):
+        dataset = clip_dataset(
+            manifest,
+            TinyPreprocessor(),
+            batch_size=4,
+            shuffle=True,
+            cache=True,
+        )
+        for _ in range(3):
+            prompts = [
+                prompt
+                for x, *_ in dataset
+                for prompt in prompts_of(x["token_ids"])
+            ]
+            assert sorted(prompts) == ALL
+        assert loads == {f"{index}.mp4": 1 for index in range(4)}
+
+    def test_in_files(self, manifest, loads, tmp_path):
+        def prompts_and_levels(**options):
+            dataset = clip_dataset(
+                manifest,
+                TinyPreprocessor(),
+                batch_size=4,
+                cache=str(tmp_path / "new folder" / "clips"),
+                **options,
+            )
+            return [
+                (prompt, round(float(level) / 40))
+                for x, *_ in dataset
+                for prompt, level in zip(
+                    prompts_of(x["token_ids"]),
+                    x["pixel_values"].numpy()[:, 0].mean((1, 2, 3)),
+                    strict=True,
+                )
+            ]
+
+        expected = [(prompt, int(prompt[0])) for prompt in ALL]
+        assert prompts_and_levels() == expected
+        assert sum(loads.values()) == 4
+        # Another dataset, as in another run, finds the files.
+        assert prompts_and_levels() == expected
+        shuffled = prompts_and_levels(shuffle=True, seed=0)
+        assert sorted(shuffled) == expected and shuffled != expected
+        assert sum(loads.values()) == 4
+
+    def test_files_of_other_clips_or_settings_are_not_used(
+        self, manifest, loads, tmp_path
+    ):
+        lines = read_manifest(manifest)
+        preprocessor = TinyPreprocessor()
+
+        def run(lines):
+            list(
+                clip_dataset(
+                    lines, preprocessor, batch_size=4, cache=str(tmp_path / "c")
+                )
+            )
+            count = sum(loads.values())
+            loads.clear()
+            return count
+
+        assert run(lines) == 4
+        assert run(lines) == 0
+        assert run(lines[1:]) == 3
+        preprocessor.frame_rate = 2.0
+        assert run(lines) == 4
+
+
+class TestErrors:
+    @pytest.fixture
+    def broken(self, manifest, tmp_path):
+        """Clips 0 and 1, and between them one that is no media."""
+        lines = read_manifest(manifest)[:5]
+        path = tmp_path / "broken.mp4"
+        path.write_text("no media")
+        bad = {"media": str(path), "prompt": "bad", "response": "x"}
+        return [lines[0], bad, {**bad, "start": 1}, *lines[1:]]
+
+    def test_raise_names_file_and_reason(self, broken):
+        dataset = clip_dataset(broken, batch_size=2)
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            list(dataset)
+        message = str(raised.value)
+        assert broken[1]["media"] in message
+        assert "expected video or audio" in message
+
+    def test_skip_leaves_the_clip_s_lines_out(self, broken):
+        dataset = clip_dataset(broken, batch_size=2, on_error="skip")
+        with pytest.warns(UserWarning) as warned:
+            first, second = flat(dataset), flat(dataset)
+        assert first == second == ["0 a", "1 a", "1 b", "1 c", "1 d"]
+        # Once for the file, though two clips are cut from it, in two passes.
+        (warning,) = warned
+        assert broken[1]["media"] in str(warning.message)
+        assert "expected video or audio" in str(warning.message)
+
+    def test_skip_works_with_a_preprocessor_a_cache_and_shuffling(self, broken):
+        dataset = clip_dataset(
+            broken,
+            TinyPreprocessor(),
+            batch_size=2,
+            texts_per_clip=2,
+            on_error="skip",
+            shuffle=True,
+            cache=True,
+        )
+        for _ in range(2):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                batches = list(dataset)
+            weights = np.concatenate([w for *_, w in batches])
+            assert weights.any(axis=-1).sum() == 5
+
+    def test_nothing_left(self, broken):
+        dataset = clip_dataset(broken[1:3], batch_size=2, on_error="skip")
+        with (
+            pytest.raises(tf.errors.InvalidArgumentError) as raised,
+            pytest.warns(UserWarning),
+        ):
+            list(dataset)
+        assert "No clip of the manifest can be loaded" in str(raised.value)
+
+    def test_missing_media_is_named_when_the_dataset_is_made(
+        self, tmp_path, manifest
+    ):
+        path = tmp_path / "manifest.jsonl"
+        good = read_manifest(manifest)[0]
+        missing = {**good, "media": str(tmp_path / "no.mp4")}
+        path = write_manifest(path, [good, missing, good, missing])
+        with pytest.raises(ValueError, match=r"no\.mp4' \(lines 2, 4\)"):
+            clip_dataset(path, batch_size=2)
+        dataset = clip_dataset(path, batch_size=2, on_error="skip")
+        with pytest.warns(UserWarning, match="does not exist"):
+            assert flat(dataset) == ["0 a", "0 a"]
+
+    @pytest.mark.parametrize(
+        "options, match",
+        [
+            ({"batch_size": 0}, "`batch_size` must be a positive int.* 0"),
+            ({"batch_size": 2.0}, "`batch_size` must be a positive int.* 2.0"),
+            ({"batch_size": True}, "`batch_size` must be a positive int"),
+            ({"texts_per_clip": -1}, "`texts_per_clip` must be a positive"),
+            ({"texts_per_clip": None}, "`texts_per_clip` must be a positive"),
+            ({"num_parallel": 0}, "`num_parallel` must be a positive int"),
+            ({"on_error": "ignore"}, '"raise" or "skip".*\'ignore\''),
+        ],
+    )
+    def test_arguments(self, manifest, options, match):
+        with pytest.raises(ValueError, match=match):
+            clip_dataset(manifest, **{"batch_size": 2, **options})
+
+    def test_lists_of_lines_are_checked(self):
+        with pytest.raises(ValueError, match="empty list"):
+            clip_dataset([], batch_size=2)
+        with pytest.raises(ValueError, match="Line 1 of `manifest` lacks"):
+            clip_dataset([{"media": "a.mp4"}], batch_size=2)
