@@ -12,6 +12,10 @@ from keras_mirasol.data.clip_texts import ClipTexts
 from keras_mirasol.data.manifest import check_line
 from keras_mirasol.data.manifest import numbered_lines
 
+# How many clips of a cache in memory are drawn from at a time: all of a small
+# corpus, and few enough that the first batch does not wait for a large one.
+_SHUFFLED_CLIPS = 1024
+
 
 def clip_dataset(
     manifest,
@@ -118,16 +122,16 @@ def clip_dataset(
     if cache:
         dataset = _cached(dataset, cache, reader)
         if shuffle:
-            # In memory all clips are at hand; from files, a few batches.
-            at_hand = len(clips) if cache is True else 4 * batch_size
-            dataset = dataset.shuffle(at_hand, seed)
+            # References to what is in memory, but copies of what is in files.
+            at_hand = _SHUFFLED_CLIPS if cache is True else 4 * batch_size
+            dataset = dataset.shuffle(min(len(clips), at_hand), seed)
     dataset = texts.attach(dataset, shuffle, seed)
     if on_error == "raise":
         # Lets Keras know the length of an epoch.
         dataset = dataset.apply(
             tf.data.experimental.assert_cardinality(texts.num_elements)
         )
-    if shuffle:
+    if shuffle and texts.num_elements > len(clips):
         # Spreads the elements of a clip over as many as a batch of clips has.
         per_clip = -(-texts.num_elements // len(clips))
         dataset = dataset.shuffle(per_clip * batch_size, seed)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import threading
 import warnings
 
 import numpy as np
@@ -73,6 +74,7 @@ class ClipReader:
 
     def __init__(self, clips, preprocessor, *, skip):
         self.dropped = {}
+        self._lock, self._warned_of = threading.Lock(), set()
         self._clips = clips
         self._preprocessor = preprocessor
         self._skip = skip
@@ -134,15 +136,18 @@ class ClipReader:
         return np.bool_(clip), videos, audio
 
     def _drop(self, index, reason):
-        paths = self._clips[index].paths
-        seen = [self._clips[other].paths for other in self.dropped]
-        self.dropped[index] = str(reason)
-        if paths not in seen:
-            warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
+        paths = tuple(self._clips[index].paths)
+        # Clips are loaded by several threads.
+        with self._lock:
+            self.dropped[index] = str(reason)
+            is_known = paths in self._warned_of
+            self._warned_of.add(paths)
         if len(self.dropped) == len(self._clips):
             raise ValueError(
-                f"No clip of the manifest can be loaded. The last one: {reason}"
+                f"No clip of the manifest can be loaded. The last: {reason}"
             )
+        if not is_known:
+            warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
 
     def _preprocess(self, index, loaded, clip):
         del loaded
