@@ -10,8 +10,9 @@ import av
 _TOLERANCE = Fraction(1, 10)
 
 # Decoders need what lies a little before the first frame that is wanted:
-# pictures stored out of order, audio blocks that overlap.
-_PREROLL = Fraction(1, 2)
+# pictures stored out of order, audio blocks that overlap. Where the container
+# has no index, a jump may land behind a key frame: the next one goes further.
+_PREROLLS = (Fraction(1, 2), Fraction(10))
 
 # A longer gap between two frames is a broken clock, not a still picture.
 _LONGEST_GAP = 3600
@@ -75,17 +76,17 @@ class MediaFile:
             ValueError: if the stream breaks off before its declared end, or
                 part of it cannot be decoded.
         """
-        stream = self._rewound(kind)
-        if self._seek(stream, start - _PREROLL):
+        for preroll in _PREROLLS:
+            stream = self._rewound(kind)
+            if not self._seek(stream, start - preroll):
+                break
             frames = self._decode(stream)
-            first = next(frames, None)
+            first = self._first(frames)
             if first is not None and first[0] <= start:
                 yield first
                 yield from frames
                 return
-            # Formats without an index may land behind the time asked for.
-            stream = self._rewound(kind)
-        yield from self._decode(stream)
+        yield from self._decode(self._rewound(kind))
 
     def _open(self):
         try:
@@ -102,8 +103,7 @@ class MediaFile:
         # the first block of AAC in MP4.
         if not self._is_rewound:
             self._container.close()
-            self._container = self._open()
-        self._is_rewound = False
+            self._container, self._is_rewound = self._open(), True
         stream = _streams(self._container)[kind]
         if stream.codec_context is None:
             raise self.error(
@@ -117,13 +117,22 @@ class MediaFile:
         time += self._zero
         if time <= _start(stream):
             return False
+        self._is_rewound = False
         try:
             self._container.seek(int(time / stream.time_base), stream=stream)
         except av.FFmpegError:
             return False
         return True
 
+    def _first(self, frames):
+        try:
+            return next(frames)
+        except ValueError:
+            # If the file is at fault, decoding it from the start says so.
+            return None
+
     def _decode(self, stream):
+        self._is_rewound = False
         frame_time = _frame_time(stream)
         tolerance = max(_TOLERANCE, 2 * frame_time)
         reached, damage = None, None

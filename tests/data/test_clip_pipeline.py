@@ -166,6 +166,27 @@ class TestOrder:
         assert len({tuple(prompts) for prompts in [ALL, *passes]}) == 4
 
     @pytest.mark.parametrize("cache", [False, True])
+    def test_passes_differ_in_the_order_of_clips_and_of_their_lines(
+        self, manifest, cache
+    ):
+        dataset = clip_dataset(
+            manifest,
+            batch_size=4,
+            texts_per_clip=5,
+            shuffle=True,
+            seed=0,
+            cache=cache,
+        )
+        clips, lines = set(), set()
+        for _ in range(8):
+            (groups,) = raw_prompts(dataset)
+            clips.add(tuple(sorted(group)[-1][0] for group in groups))
+            (of_last_clip,) = (g for g in groups if "3 a" in g)
+            lines.add(tuple(of_last_clip))
+        # Of 24 orders of clips and of 120 orders of five lines.
+        assert len(clips) > 4 and len(lines) > 4
+
+    @pytest.mark.parametrize("cache", [False, True])
     def test_seeds_reproduce_every_pass(self, manifest, cache):
         def passes(seed):
             dataset = clip_dataset(
@@ -472,11 +493,13 @@ class TestErrors:
         assert broken[1]["media"] in message
         assert "expected video or audio" in message
 
-    def test_skip_leaves_the_clip_s_lines_out(self, broken):
+    def test_skip_leaves_the_clip_s_lines_out(self, broken, loads):
         dataset = clip_dataset(broken, batch_size=2, on_error="skip")
         with pytest.warns(UserWarning) as warned:
             first, second = flat(dataset), flat(dataset)
         assert first == second == ["0 a", "1 a", "1 b", "1 c", "1 d"]
+        # The second pass does not try it again.
+        assert loads == {"0.mp4": 2, "1.mp4": 2, "broken.mp4": 2}
         # Once for the file, though two clips are cut from it, in two passes.
         (warning,) = warned
         assert broken[1]["media"] in str(warning.message)

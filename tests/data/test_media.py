@@ -169,7 +169,25 @@ class TestVideo:
         middles = (np.arange(len(videos)) + 0.5) / 8
         expected = levels[np.searchsorted(times, middles, "right") - 1]
         np.testing.assert_allclose(greys(videos), expected, atol=3)
-        assert len(videos) >= int(times[-1] * 8)
+        assert times[-1] * 8 <= len(videos) + 0.5 <= (times[-1] + 0.4) * 8 + 1
+
+    def test_the_last_frame_lasts_as_long_as_the_file_says(self, tmp_path):
+        path = tmp_path / "slides.mp4"
+        with av.open(str(path), "w") as container:
+            video = container.add_stream("mjpeg", rate=10)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p"
+            for index, seconds in enumerate((0.1, 0.1, 0.1, 2)):
+                frame = av.VideoFrame.from_ndarray(
+                    solid(60 * index), format="rgb24"
+                )
+                frame.pts, frame.time_base = index, Fraction(1, 10)
+                for packet in video.encode(frame):
+                    packet.duration = round(10 * seconds)
+                    container.mux(packet)
+        videos = load_clip(path, frame_rate=10)["videos"]
+        np.testing.assert_allclose(
+            greys(videos), [0, 60, 120] + [180] * 20, atol=3
+        )
 
     def test_frames_are_repeated_where_the_video_is_slower(self, tmp_path):
         path = write_media(
@@ -395,6 +413,22 @@ class TestCuts:
         # The blocks' rounded timestamps shift audio by half a millisecond.
         difference = cut["audio"] - whole["audio"][24000:48000]
         assert np.abs(difference).max() < 0.5 * 2 * np.pi * 440 * 0.001
+
+    @pytest.mark.parametrize("keyframe_every", [60, 250])
+    @pytest.mark.parametrize("start, end", [(1, 2), (2.5, 3.5)])
+    def test_cuts_where_a_jump_lands_behind_the_key_frame(
+        self, tmp_path, keyframe_every, start, end
+    ):
+        # MPEG-TS has no index, so a jump does not know of key frames.
+        path = write_media(
+            tmp_path / "clip.ts",
+            frames=noise_frames(100),
+            keyframe_every=keyframe_every,
+        )
+        whole, cut = load_clip(path), load_clip(path, start=start, end=end)
+        np.testing.assert_array_equal(
+            cut["videos"], whole["videos"][int(8 * start) : int(8 * end)]
+        )
 
     def test_an_end_beyond_the_clip_is_the_end(self, noise_clip):
         assert len(load_clip(noise_clip, start=5, end=100)["videos"]) == 8
