@@ -77,11 +77,14 @@ class _Track:
             or abs(index - self._cursor) > _JITTER * self.rate
         ):
             self._cursor = index
-        if self._cursor + len(samples) > 0:
-            self._blocks.append((self._cursor, samples))
-        self._cursor += len(samples)
         padding = Fraction(len(samples), self.rate) - (until - begin)
+        first, self._cursor = self._cursor, self._cursor + len(samples)
         self.end = self.start + Fraction(self._cursor, self.rate) - padding
+        if self._cursor > 0:
+            self._blocks.append((first, samples))
+        else:
+            # Decoders take a while to settle after a jump, their clocks too.
+            self._cursor = None
 
     def samples(self):
         length = max(first + len(block) for first, block in self._blocks)

@@ -35,9 +35,7 @@ def next_latent_loss(joint_tokens, predicted, snippet_mask):
         axis=-1,
     )
     both = next_snippet_mask(snippet_mask, snippet_mask)[:, :, None]
-    return masked_mean(
-        1 - cosine, ops.broadcast_to(both, ops.shape(cosine))
-    )
+    return masked_mean(1 - cosine, ops.broadcast_to(both, ops.shape(cosine)))
 
 
 def next_snippet_mask(snippet_mask, target_mask):

@@ -1,0 +1,26 @@
+"""Causal log-mel bands, in a TensorFlow graph."""
+
+import tensorflow as tf
+
+
+def log_mel(audio, mel_spectrogram, floor):
+    """Bands of a log-mel spectrogram; band b ends with its own last sample.
+
+    Args:
+        audio: float tensor of shape `(samples,)`.
+        mel_spectrogram: a `keras.layers.MelSpectrogram` of Hann windows of
+            two strides, without decibels.
+        floor: float. Power that is added before the logarithm.
+
+    Returns:
+        A float32 tensor of shape `(samples // stride, mels)`.
+    """
+    hop = mel_spectrogram.sequence_stride
+    # The layer centres window j on sample `j * hop` of what it is given, and
+    # mirrors half an FFT at either end: put silence there instead.
+    hops = mel_spectrogram.fft_length // 2 // hop + 1
+    bands = tf.shape(audio)[0] // hop
+    padded = tf.pad(audio, [[hops * hop, hops * hop]])
+    mels = tf.transpose(mel_spectrogram(padded))[hops : hops + bands]
+    # By the window's gain, so that power does not depend on its length.
+    return tf.math.log(mels / hop**2 + floor)

@@ -1,0 +1,81 @@
+"""Prompts and responses to token ids, in a TensorFlow graph."""
+
+import tensorflow as tf
+
+
+def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
+    """Packs `[start, prompt, response, end]` and pads it to `length`.
+
+    Args:
+        prompt_tokens: ragged int tensor `(texts, tokens)`.
+        response_tokens: ragged int tensor `(texts, tokens)`, or `None`: the
+            prompt alone is packed, with no end.
+        start: int. Id of the start token.
+        end: int. Id of the end token.
+        pad: int. Id of padding.
+        length: int. Tokens a text.
+
+    Returns:
+        A tuple of int32 `token_ids`, bool `padding_mask` and bool
+        `response_mask`, each of shape `(texts, length)`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if a text has more tokens than fit.
+    """
+    texts = prompt_tokens.nrows()
+    segments = [_column(texts, start), tf.cast(prompt_tokens, tf.int32)]
+    if response_tokens is not None:
+        segments += [
+            tf.cast(response_tokens, tf.int32),
+            _column(texts, end),
+        ]
+    packed = tf.concat(segments, axis=1)
+    lengths = tf.cast(packed.row_lengths(), tf.int32)
+    longest = tf.reduce_max(lengths)
+    fits = tf.debugging.Assert(
+        longest <= length,
+        [
+            "A prompt with its response has",
+            longest,
+            "tokens, with start and end, but `sequence_length` leaves room for",
+            length,
+            "only. Use a longer `sequence_length`, or shorter texts.",
+        ],
+        summarize=1,
+    )
+    with tf.control_dependencies([fits]):
+        token_ids = packed.to_tensor(pad, shape=(None, length))
+    places = tf.range(length)[tf.newaxis]
+    prompts = 1 + tf.cast(prompt_tokens.row_lengths(), tf.int32)
+    padding_mask = places < lengths[:, tf.newaxis]
+    return (
+        token_ids,
+        padding_mask,
+        padding_mask & (places >= prompts[:, tf.newaxis]),
+    )
+
+
+def flatten_texts(texts):
+    """All texts of a string tensor of any rank, as one axis."""
+    return tf.reshape(texts, [-1])
+
+
+def unflatten_texts(values, texts):
+    """Gives `values` of flattened texts the leading shape of `texts`."""
+    shape = tf.concat([tf.shape(texts), tf.shape(values)[1:]], axis=0)
+    restored = tf.reshape(values, shape)
+    restored.set_shape(texts.shape.concatenate(values.shape[1:]))
+    return restored
+
+
+def next_tokens(token_ids, padding_mask, response_mask):
+    """Shifts packed texts by one: `(x, y, sample_weight)` for training."""
+    x = {
+        "token_ids": token_ids[..., :-1],
+        "padding_mask": padding_mask[..., :-1],
+    }
+    return x, token_ids[..., 1:], tf.cast(response_mask[..., 1:], tf.float32)
+
+
+def _column(rows, value):
+    return tf.RaggedTensor.from_tensor(tf.fill((rows, 1), value))

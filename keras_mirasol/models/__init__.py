@@ -1,0 +1,19 @@
+"""KerasHub classes made of the layers."""
+
+from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
+from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.mirasol_causal_lm import MirasolCausalLM
+from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
+    MirasolCausalLMPreprocessor,
+)
+from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
+from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
+
+__all__ = [
+    "MirasolAudioConverter",
+    "MirasolBackbone",
+    "MirasolCausalLM",
+    "MirasolCausalLMPreprocessor",
+    "MirasolTokenizer",
+    "MirasolVideoConverter",
+]

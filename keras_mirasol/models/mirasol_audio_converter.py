@@ -1,0 +1,125 @@
+"""Waveforms to log-mel spectrograms."""
+
+import keras
+import keras_hub
+
+from keras_mirasol.data.graph import in_graph
+from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class MirasolAudioConverter(keras_hub.layers.AudioConverter):
+    """Turns a waveform into bands of a log-mel spectrogram.
+
+    Band b ends where sample `(b + 1) * hop` begins, with `hop =
+    sampling_rate / band_rate`: its Hann window covers the last two hops, with
+    silence before the clip. So a band knows nothing of what follows it, and
+    snippets are cut between bands. Power is put on a logarithmic scale,
+    `(log(mel + floor) - mean) / std`, in the same way for every clip and
+    every moment: what is loud later changes nothing earlier.
+
+    Args:
+        num_mels: int. Mel bins.
+        band_rate: float. Bands a second. Defaults to `20.0`.
+        sampling_rate: int. Samples a second of the clips that are given.
+            Defaults to `16000`.
+        fft_length: int. Defaults to `None`, the power of two that is at least
+            two hops.
+        min_freq: float. Lowest frequency, in Hz. Defaults to `40.0`.
+        max_freq: float. Highest frequency, in Hz. Defaults to `None`, half
+            of the sampling rate.
+        floor: float. Power that is added before the logarithm; a full-scale
+            sine has about 0.25. Defaults to `1e-6`.
+        mean: float. Subtracted from the logarithm. Defaults to `-7.0`.
+        std: float. The difference is divided by it. Defaults to `3.5`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        audio: float tensor of shape `(samples,)`, from -1 to 1.
+
+    Returns:
+        A float32 tensor of shape `(samples // hop, num_mels)`.
+
+    Raises:
+        ValueError: if a hop is not a whole number of samples.
+
+    Example:
+    ```python
+    converter = keras_mirasol.models.MirasolAudioConverter(num_mels=32)
+    converter(np.zeros(16000, "float32")).shape  # (20, 32)
+    ```
+    """
+
+    backbone_cls = MirasolBackbone
+
+    def __init__(
+        self,
+        num_mels,
+        band_rate=20.0,
+        sampling_rate=16000,
+        fft_length=None,
+        min_freq=40.0,
+        max_freq=None,
+        floor=1e-6,
+        mean=-7.0,
+        std=3.5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if sampling_rate % band_rate:
+            raise ValueError(
+                "A band must be a whole number of samples: `sampling_rate` "
+                "must be a multiple of `band_rate`. Received: "
+                f"sampling_rate={sampling_rate}, band_rate={band_rate}"
+            )
+        self.num_mels = num_mels
+        self.band_rate = band_rate
+        self.sampling_rate = sampling_rate
+        self.hop = int(sampling_rate / band_rate)
+        self.fft_length = fft_length or 1 << (2 * self.hop - 1).bit_length()
+        self.min_freq = min_freq
+        self.max_freq = max_freq
+        self.floor = floor
+        self.mean = mean
+        self.std = std
+        self.mel_spectrogram = keras.layers.MelSpectrogram(
+            num_mel_bins=num_mels,
+            sampling_rate=sampling_rate,
+            sequence_stride=self.hop,
+            sequence_length=2 * self.hop,
+            fft_length=self.fft_length,
+            min_freq=min_freq,
+            max_freq=max_freq,
+            power_to_db=False,
+            dtype="float32",
+            name="mel_spectrogram",
+        )
+
+    def audio_shape(self):
+        """Shape of the result for a clip of any length."""
+        return (None, self.num_mels)
+
+    @in_graph
+    def call(self, audio):
+        from keras_mirasol.data.log_mel import log_mel
+
+        bands = log_mel(audio, self.mel_spectrogram, self.floor)
+        return (bands - self.mean) / self.std
+
+    def compute_output_shape(self, audio_shape):
+        samples = audio_shape[0]
+        return (samples and samples // self.hop, self.num_mels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_mels": self.num_mels,
+            "band_rate": self.band_rate,
+            "sampling_rate": self.sampling_rate,
+            "fft_length": self.fft_length,
+            "min_freq": self.min_freq,
+            "max_freq": self.max_freq,
+            "floor": self.floor,
+            "mean": self.mean,
+            "std": self.std,
+        }

@@ -1,0 +1,317 @@
+"""Clips and texts to what the model reads."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_mirasol.data.graph import in_graph
+from keras_mirasol.data.graph import is_symbolic
+from keras_mirasol.models.clip_inputs import standardize_inputs
+from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
+from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
+from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class MirasolCausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
+    """Cuts clips into snippets and packs prompts with their responses.
+
+    Snippet t holds frames `[t F, (t + 1) F)` and spectrogram bands
+    `[t A, (t + 1) A)`, the same span of time. A clip that does not end with a
+    snippet is cut or filled (video with its last frame, audio with silence)
+    to the nearest whole number of snippets. Where one modality is missing or
+    ends sooner, its mask is `False`; silence and black frames are present.
+
+    A text is packed as start, prompt, separator, response, end; what is
+    learned is the response and the end.
+
+    Args:
+        video_converter: a `MirasolVideoConverter`.
+        audio_converter: a `MirasolAudioConverter`.
+        tokenizer: a `MirasolTokenizer`, or any KerasHub tokenizer with
+            start, end and padding ids.
+        frames_per_snippet: int. F.
+        bands_per_snippet: int. A.
+        sequence_length: int. Tokens of a packed text. Defaults to `128`.
+        separator: str. Stands between prompt and response. Defaults to
+            a line break.
+        **kwargs: see `keras_hub.models.CausalLMPreprocessor`.
+
+    Call arguments:
+        x: dict of a clip, or of a batch of clips:
+            - `"videos"`: uint8, `(frames, height, width, 3)`, or a batch of
+              these, as an array or as a list. Leave out if there is none.
+            - `"audio"`: float, `(samples,)` from -1 to 1, or a batch of
+              these, as an array or as a list. Leave out if there is none.
+            - `"prompts"`: a string a clip, or a list of strings a clip.
+            - `"responses"`: likewise.
+
+    Returns:
+        A tuple `(x, y, sample_weight)`. `x` is a dict with the inputs of
+        `MirasolBackbone`; with several texts a clip, texts have shape
+        `(batch, texts_per_clip, sequence_length)`. `y` are the next tokens and
+        `sample_weight` is 1 for those of the response.
+
+    Raises:
+        ValueError: if a snippet's frames and bands do not span the same time,
+            or a clip is not as described.
+
+    Example:
+    ```python
+    preprocessor = keras_mirasol.models.MirasolCausalLMPreprocessor.from_preset(
+        "mirasol_tiny"
+    )
+    x, y, sample_weight = preprocessor(
+        {
+            "videos": np.zeros((16, 64, 64, 3), "uint8"),
+            "audio": np.zeros(32000, "float32"),
+            "prompts": "what is heard first?",
+            "responses": "bell",
+        }
+    )
+    ```
+    """
+
+    backbone_cls = MirasolBackbone
+    tokenizer_cls = MirasolTokenizer
+    audio_converter_cls = MirasolAudioConverter
+    video_converter_cls = MirasolVideoConverter
+
+    def __init__(
+        self,
+        video_converter,
+        audio_converter,
+        tokenizer,
+        frames_per_snippet,
+        bands_per_snippet,
+        sequence_length=128,
+        separator="\n",
+        **kwargs,
+    ):
+        super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
+        self.video_converter = video_converter
+        self.audio_converter = audio_converter
+        self.frames_per_snippet = frames_per_snippet
+        self.bands_per_snippet = bands_per_snippet
+        self.separator = separator
+        self._check_geometry()
+
+    @property
+    def frame_rate(self):
+        """Frames a second of the clips that are given."""
+        return self.video_converter.frame_rate
+
+    @property
+    def sampling_rate(self):
+        """Audio samples a second of the clips that are given."""
+        return self.audio_converter.sampling_rate
+
+    @property
+    def snippet_seconds(self):
+        """Duration of a snippet."""
+        return self.frames_per_snippet / self.frame_rate
+
+    def _check_geometry(self):
+        video_seconds = self.frames_per_snippet / self.frame_rate
+        band_rate = self.audio_converter.band_rate
+        audio_seconds = self.bands_per_snippet / band_rate
+        if abs(video_seconds - audio_seconds) > 1e-6:
+            raise ValueError(
+                "A snippet's frames and bands must span the same time. "
+                f"Received: {self.frames_per_snippet} frames at "
+                f"{self.frame_rate} a second are {video_seconds:g} s, but "
+                f"{self.bands_per_snippet} bands at {band_rate} a second are "
+                f"{audio_seconds:g} s. Use bands_per_snippet="
+                f"{video_seconds * band_rate:g}, or change a rate."
+            )
+
+    def build(self, input_shape):
+        # Texts are packed here, by `preprocess_texts`, not by a packer.
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None, sequence_length=None):
+        if any(map(is_symbolic, x.values())):
+            clips = self._map_clips(x.get("videos"), x.get("audio"))
+            texts = self.preprocess_texts(x["prompts"], x["responses"])
+        else:
+            batch = standardize_inputs(x, needs_responses=True)
+            clips = self._preprocess_batch(batch)
+            texts = self.preprocess_texts(batch.prompts, batch.responses)
+            if batch.is_single:
+                clips, texts = keras.tree.map_structure(
+                    lambda array: array[0], (clips, texts)
+                )
+        x_texts, y, sample_weight = texts
+        return {**clips, **x_texts}, y, sample_weight
+
+    def _map_clips(self, videos, audio):
+        from keras_mirasol.data import snippets
+
+        return snippets.map_clips(
+            self.preprocess_clip, self._count_snippets, videos, audio
+        )
+
+    @in_graph
+    def preprocess_clip(self, videos, audio, num_snippets=None):
+        """Features and masks of one clip.
+
+        Args:
+            videos: uint8 tensor `(frames, height, width, 3)`; no frames means
+                that there is no video.
+            audio: float tensor `(samples,)`; no samples means that there is
+                no audio.
+            num_snippets: int tensor. Snippets to fill the clip up to.
+                Defaults to `None`, its own.
+
+        Returns:
+            A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
+            `"audio_mask"`.
+        """
+        from keras_mirasol.data import snippets
+
+        frames, bands = self.frames_per_snippet, self.bands_per_snippet
+        samples = bands * self.audio_converter.hop
+        with_video, with_audio, longest = self._count_snippets(
+            snippets.length(videos), snippets.length(audio)
+        )
+        if num_snippets is None:
+            num_snippets = longest
+        pixel_values = snippets.fit_length(
+            self.video_converter(videos), with_video * frames, repeat_last=True
+        )
+        audio_features = self.audio_converter(
+            snippets.fit_length(audio, with_audio * samples)
+        )
+        return {
+            "pixel_values": snippets.fit_length(
+                pixel_values, num_snippets * frames
+            ),
+            "audio_features": snippets.fit_length(
+                audio_features, num_snippets * bands
+            ),
+            "video_mask": snippets.first_snippets(with_video, num_snippets),
+            "audio_mask": snippets.first_snippets(with_audio, num_snippets),
+        }
+
+    def _count_snippets(self, frames, samples):
+        """Snippets with video, with audio, and in all, of these lengths."""
+        from keras_mirasol.data import snippets
+
+        return snippets.count_both(
+            frames,
+            self.frames_per_snippet,
+            samples,
+            self.bands_per_snippet * self.audio_converter.hop,
+        )
+
+    @in_graph
+    def preprocess_texts(self, prompts, responses=None):
+        """Token ids of prompts and responses.
+
+        Args:
+            prompts: string tensor of any shape.
+            responses: string tensor of that shape. Defaults to `None`: the
+                prompts alone, to be continued.
+
+        Returns:
+            A tuple `(x, y, sample_weight)` with shapes that of `prompts` plus
+            `(sequence_length,)`; for prompts alone only `x`, a dict of
+            `"token_ids"` and `"padding_mask"`.
+        """
+        return self._pack(prompts, responses, self.sequence_length)
+
+    def _pack(self, prompts, responses, sequence_length):
+        from keras_mirasol.data import text_packing
+
+        def tokens(texts):
+            return self.tokenizer(text_packing.flatten_texts(texts))
+
+        # One token more is packed for training, which shifts by one.
+        packed = text_packing.pack_texts(
+            tokens(prompts + self.separator),
+            None if responses is None else tokens(responses),
+            start=self.tokenizer.start_token_id,
+            end=self.tokenizer.end_token_id,
+            pad=self.tokenizer.pad_token_id or 0,
+            length=sequence_length + (responses is not None),
+        )
+        token_ids, padding_mask, response_mask = (
+            text_packing.unflatten_texts(values, prompts) for values in packed
+        )
+        if responses is None:
+            return {"token_ids": token_ids, "padding_mask": padding_mask}
+        return text_packing.next_tokens(token_ids, padding_mask, response_mask)
+
+    def _preprocess_batch(self, batch):
+        """Features of NumPy clips, filled up to the longest."""
+        clips = [
+            self.preprocess_clip(videos, audio)
+            for videos, audio in zip(batch.videos, batch.audio, strict=True)
+        ]
+        return {key: _stack([clip[key] for clip in clips]) for key in clips[0]}
+
+    def generate_preprocess(self, x, sequence_length=None):
+        """Converts clips and prompts to what `generate` continues.
+
+        Args:
+            x: dict as for the call, without `"responses"`.
+            sequence_length: int. Tokens of prompt and answer together.
+                Defaults to `None`, that of the preprocessor.
+
+        Returns:
+            A dict with the inputs of `MirasolBackbone`, always a batch.
+        """
+        batch = standardize_inputs(x)
+        texts = self._pack_prompts(
+            batch.prompts, sequence_length or self.sequence_length
+        )
+        return {**self._preprocess_batch(batch), **texts}
+
+    @in_graph
+    def _pack_prompts(self, prompts, sequence_length):
+        return self._pack(prompts, None, sequence_length)
+
+    def generate_postprocess(self, x):
+        """Texts of generated tokens, without prompt, start, end and padding.
+
+        Args:
+            x: dict of `"token_ids"` and `"padding_mask"`, each of shape
+                `(texts, length)`, of answers alone.
+
+        Returns:
+            A list of strings.
+        """
+        special = set(self.tokenizer.special_token_ids)
+        token_ids = keras.ops.convert_to_numpy(x["token_ids"])
+        masks = keras.ops.convert_to_numpy(x["padding_mask"]).astype(bool)
+        answers = [
+            [int(i) for i in row[mask] if i not in special]
+            for row, mask in zip(token_ids, masks, strict=True)
+        ]
+        return [
+            self.tokenizer.detokenize(answer) if answer else ""
+            for answer in answers
+        ]
+
+    def get_config(self):
+        config = super().get_config()
+        # Texts always start and end with their tokens.
+        del config["add_start_token"], config["add_end_token"]
+        return {
+            **config,
+            "frames_per_snippet": self.frames_per_snippet,
+            "bands_per_snippet": self.bands_per_snippet,
+            "separator": self.separator,
+        }
+
+
+def _stack(arrays):
+    """Stacks arrays whose first axes differ, filled with zeros."""
+    stacked = np.zeros(
+        (len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]),
+        arrays[0].dtype,
+    )
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return stacked
