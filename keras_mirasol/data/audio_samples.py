@@ -44,7 +44,8 @@ def place_samples(file, start, end, sampling_rate):
         if end is not None and begin > end + _MARGIN:
             break
         track.add(begin, until, mono(frame))
-    end = track.end if end is None else min(end, track.end)
+    else:
+        end = track.end if end is None else min(end, track.end)
     count = round((end - start) * sampling_rate)
     if count < 1:
         return None
@@ -87,7 +88,8 @@ class _Track:
             self._cursor = None
 
     def samples(self):
-        length = max(first + len(block) for first, block in self._blocks)
+        ends = [first + len(block) for first, block in self._blocks]
+        length = max(ends, default=0)
         samples = np.zeros(length, "float32")
         for first, block in self._blocks:
             samples[max(0, first) : first + len(block)] = block[
@@ -120,7 +122,7 @@ class _Mixer:
 
 def resample(samples, rate, sampling_rate):
     """Resamples mono float32 `samples` from `rate` to `sampling_rate`."""
-    if rate == sampling_rate:
+    if rate == sampling_rate or not len(samples):
         return samples
     resampler = av.AudioResampler("fltp", "mono", sampling_rate)
     frame = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")

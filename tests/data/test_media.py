@@ -360,6 +360,8 @@ class TestAudio:
         audio = load_clip(path)["audio"]
         assert len(audio) == 3 * 16000
         assert np.abs(audio[16000:32000]).max() == 0
+        within = load_clip(path, start=1.25, end=1.75)["audio"]
+        assert within.shape == (8000,) and not within.any()
         np.testing.assert_allclose(
             audio[32000:], tone(440, 1, 16000), atol=1e-4
         )
@@ -450,6 +452,17 @@ class TestCuts:
         )
         videos = load_clip(path, end=1)["videos"]
         assert videos.shape == (8, 48, 64, 3) and not videos.any()
+
+    @pytest.mark.parametrize("start", [0, 1])
+    def test_a_cut_before_late_audio_is_silent(self, tmp_path, start):
+        path = write_media(
+            tmp_path / "clip.mp4",
+            frames=[solid(200)] * 100,
+            audio=tone(440, 1, 48000),
+            audio_start=3,
+        )
+        audio = load_clip(path, start=start, end=2)["audio"]
+        assert audio.shape == (16000 * (2 - start),) and not audio.any()
 
     def test_only_what_is_asked_for_is_decoded(self, noise_clip, monkeypatch):
         decoded = {"video": 0, "audio": 0}
