@@ -15,7 +15,8 @@ def in_graph(method):
     a clip has the same features however it comes and whatever backend.
 
     Args:
-        method: a method whose arguments are tensors, or `None`.
+        method: a method whose arguments are tensors, `None`, or ints: these
+            stay static, and the graph is traced anew for each.
 
     Returns:
         The decorated method.
@@ -38,7 +39,9 @@ def in_graph(method):
             )
         with tf.device("cpu"):
             tensors = [
-                arg if arg is None else tf.convert_to_tensor(arg)
+                arg
+                if arg is None or isinstance(arg, int)
+                else tf.convert_to_tensor(arg)
                 for arg in args
             ]
             outputs = graphs[method.__name__](*tensors)

@@ -27,8 +27,8 @@ class Attention(keras.layers.Layer):
         x: tensor of shape `(batch, length, features)`.
         key_values: tensor of shape `(batch, 2, memory_length, num_heads,
             head_dim)`, made by `key_values()`. Defaults to that of `x`.
-        attention_mask: bool tensor that broadcasts to `(batch, num_heads, length,
-            memory_length)`, `True` where `x` may attend.
+        attention_mask: bool tensor that broadcasts to `(batch, num_heads,
+            length, memory_length)`, `True` where `x` may attend.
         start: int or scalar int tensor. Position of `x[:, 0]`, for rotary
             positions. Defaults to `0`.
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.transformer import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -42,8 +43,13 @@ class SpectrogramEmbedding(keras.layers.Layer):
         self.projection = keras.layers.Dense(
             dim, dtype=self.dtype_policy, name="projection"
         )
+        self.norm = layer_norm("norm", self.dtype_policy)
         self.positions = SinusoidalPositions(
-            dim, self.wavelengths, dtype=self.dtype_policy, name="positions"
+            dim,
+            self.wavelengths,
+            gain=0.5,
+            dtype=self.dtype_policy,
+            name="positions",
         )
 
     def build(self, x_shape):
@@ -55,6 +61,7 @@ class SpectrogramEmbedding(keras.layers.Layer):
             for band in range(bands)
             for mel in range(mels)
         ]
+        self.norm.build((None, None, self.dim))
         self.positions.build((len(self.centres), 2))
 
     def call(self, x):
@@ -63,7 +70,8 @@ class SpectrogramEmbedding(keras.layers.Layer):
         x = ops.reshape(x, (-1, bands, high, mels, wide))
         x = ops.transpose(x, (0, 1, 3, 2, 4))
         patches = ops.reshape(x, (-1, bands * mels, high * wide))
-        return self.projection(patches) + self.positions(
+        # Faint content would drown in its position, which has a fixed size.
+        return self.norm(self.projection(patches)) + self.positions(
             ops.array(self.centres, "float32")
         )
 

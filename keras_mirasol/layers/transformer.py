@@ -199,7 +199,8 @@ class Transformer(keras.layers.Layer):
 
     Call arguments:
         x: tensor of shape `(batch, length, dim)`.
-        attention_mask: bool tensor that broadcasts to `(batch, heads, length, keys)`.
+        attention_mask: bool tensor that broadcasts to `(batch, heads, length,
+            keys)`.
         caches: list of one cache a block, from `empty_caches()` or an earlier
             call. Defaults to `None`, no cache.
         start: int or scalar int tensor. Position of `x[:, 0]`.

@@ -9,6 +9,7 @@ from keras import ops
 from keras_mirasol.layers.patches import num_windows
 from keras_mirasol.layers.patches import windows
 from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.transformer import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -68,8 +69,13 @@ class TubeEmbedding(keras.layers.Layer):
             keras.layers.Dense(dim, dtype=self.dtype_policy, name=f"tube_{i}")
             for i in range(len(self.tubes))
         ]
+        self.norm = layer_norm("norm", self.dtype_policy)
         self.positions = SinusoidalPositions(
-            dim, self.wavelengths, dtype=self.dtype_policy, name="positions"
+            dim,
+            self.wavelengths,
+            gain=0.5,
+            dtype=self.dtype_policy,
+            name="positions",
         )
 
     def build(self, x_shape):
@@ -77,6 +83,7 @@ class TubeEmbedding(keras.layers.Layer):
             size = math.prod(tube["kernel"]) * x_shape[-1]
             projection.build((None, None, size))
         self.centres = tube_centres(self.tubes, x_shape[1:4])
+        self.norm.build((None, None, self.dim))
         self.positions.build((len(self.centres), 3))
 
     def call(self, x):
@@ -89,7 +96,10 @@ class TubeEmbedding(keras.layers.Layer):
             ],
             axis=1,
         )
-        return tokens + self.positions(ops.array(self.centres, "float32"))
+        # Faint content would drown in its position, which has a fixed size.
+        return self.norm(tokens) + self.positions(
+            ops.array(self.centres, "float32")
+        )
 
     def compute_output_shape(self, x_shape):
         count = sum(

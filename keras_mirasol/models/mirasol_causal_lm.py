@@ -9,11 +9,65 @@ from keras_mirasol.layers import FrameReconstruction
 from keras_mirasol.layers import NextLatentPredictor
 from keras_mirasol.layers import SpectrogramReconstruction
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
+    MirasolCausalLMPreprocessor,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class MirasolCausalLM(keras_hub.models.CausalLM):
+    """Answers prompts about clips of video and audio.
+
+    Trained with cross-entropy on the tokens of responses, and, each with a
+    weight of its own, with prediction of the next snippet's joint tokens and
+    with reconstruction of its frames and of its spectrogram from the snippet
+    latents (Mirasol3B, losses). A weight of 0 leaves an objective and its
+    layers out. All losses show in the progress bar by name.
+
+    Calling the model on the inputs of `MirasolBackbone` gives a dict:
+    `"logits"` of shape `(..., L, vocabulary_size)`, `"joint_tokens"`, and for
+    the objectives in use `"predicted_joint_tokens"`, `"frames"` and
+    `"spectrogram"`. `"token_ids"` and `"padding_mask"` may have shape
+    `(batch, texts_per_clip, L)`: each clip is then encoded once for all of its
+    texts.
+
+    Args:
+        backbone: a `MirasolBackbone`.
+        preprocessor: a `MirasolCausalLMPreprocessor`. Defaults to `None`:
+            inputs must be preprocessed.
+        text_weight: float. Weight of the text loss. Defaults to `1.0`.
+        latent_weight: float. Weight of next-latent prediction. Defaults to
+            `0.1`.
+        frame_weight: float. Weight of the reconstruction of frames. Defaults
+            to `0.1`.
+        spectrogram_weight: float. Weight of the reconstruction of the
+            spectrogram. Defaults to `0.1`.
+        frame_downsampling: int. How many times smaller reconstructed frames
+            are, along height and width. Defaults to `4`.
+        mel_downsampling: int. How many times fewer mel bins a reconstructed
+            spectrogram has. Defaults to `2`.
+        **kwargs: see `keras_hub.models.CausalLM`.
+
+    Raises:
+        ValueError: if the preprocessor does not make what the backbone reads.
+
+    Examples:
+    ```python
+    task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+    clip = keras_mirasol.data.load_clip("dog.mp4")
+    task.generate({**clip, "prompts": "what is heard first?"})
+    task.generate({**clip, "prompts": ["what is red?", "what is heard last?"]})
+
+    train = keras_mirasol.data.clip_dataset(
+        "train.jsonl", task.preprocessor, batch_size=16, shuffle=True
+    )
+    task.compile(optimizer=keras.optimizers.AdamW(1e-4))
+    task.fit(train, epochs=3)
+    ```
+    """
+
     backbone_cls = MirasolBackbone
+    preprocessor_cls = MirasolCausalLMPreprocessor
 
     def __init__(
         self,
@@ -27,16 +81,12 @@ class MirasolCausalLM(keras_hub.models.CausalLM):
         mel_downsampling=2,
         **kwargs,
     ):
+        if preprocessor is not None:
+            _check_match(backbone, preprocessor)
         dtype = backbone.dtype_policy
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        weights = {
-            "text": text_weight,
-            "latent": latent_weight,
-            "frame": frame_weight,
-            "spectrogram": spectrogram_weight,
-        }
         heads = {}
         if latent_weight:
             heads["predicted_joint_tokens"] = NextLatentPredictor(
@@ -79,23 +129,53 @@ class MirasolCausalLM(keras_hub.models.CausalLM):
             **{name: head(latents) for name, head in heads.items()},
         }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        # Texts may come as (batch, texts_per_clip, L) too; see `call()`.
+        # Texts may also come as (batch, texts_per_clip, L); see `call()`.
         self.input_spec = None
 
         # === Config ===
-        self.objective_weights = weights
+        self.objective_weights = {
+            "text": text_weight,
+            "latent": latent_weight,
+            "frame": frame_weight,
+            "spectrogram": spectrogram_weight,
+        }
         self.frame_downsampling = frame_downsampling
         self.mel_downsampling = mel_downsampling
-        self.trackers = {
-            f"{name}_loss": keras.metrics.Mean(name=f"{name}_loss")
-            for name, weight in weights.items()
+
+        # === Metrics ===
+        self.loss_trackers = {
+            name: keras.metrics.Mean(name=f"{name}_loss")
+            for name, weight in self.objective_weights.items()
             if weight
         }
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy(
+        self.token_accuracy = keras.metrics.SparseCategoricalAccuracy(
             name="token_accuracy"
         )
 
     def compile(self, optimizer="auto", *, sampler="greedy", **kwargs):
+        """Configures training and generation.
+
+        The losses and their weights belong to the model; see its arguments.
+
+        Args:
+            optimizer: `"auto"`, an optimizer's name or a `keras.Optimizer`.
+                Defaults to `"auto"`, AdamW with a learning rate of 1e-4.
+            sampler: the name of a sampler or a `keras_hub.samplers.Sampler`,
+                used by `generate()`. Defaults to `"greedy"`.
+            **kwargs: see `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) not in (None, "auto"):
+                raise ValueError(
+                    f"`{name}` cannot be set: the objectives and what is "
+                    "tracked belong to the model. Use the `*_weight` "
+                    "arguments of `MirasolCausalLM`."
+                )
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(1e-4)
         super().compile(
             optimizer=optimizer,
             loss=None,
@@ -104,21 +184,43 @@ class MirasolCausalLM(keras_hub.models.CausalLM):
             **kwargs,
         )
 
+    def get_compile_config(self):
+        return {
+            "optimizer": keras.optimizers.serialize(self.optimizer),
+            "sampler": keras_hub.samplers.serialize(self.sampler),
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(
+            **{
+                **config,
+                "optimizer": keras.optimizers.deserialize(config["optimizer"]),
+                "sampler": keras_hub.samplers.deserialize(config["sampler"]),
+            }
+        )
+        self.optimizer.build(self.trainable_variables)
+
     def call(self, inputs, training=None, mask=None):
-        texts_shape = inputs["token_ids"].shape
+        texts_shape = ops.shape(inputs["token_ids"])
         if len(texts_shape) == 2:
             return super().call(inputs, training=training)
-        texts_per_clip, length = texts_shape[1:]
-        flat = {
-            key: ops.reshape(inputs[key], (-1, length))
-            for key in ("token_ids", "padding_mask")
-        }
-        outputs = super().call({**inputs, **flat}, training=training)
-        logits = outputs["logits"]
-        outputs["logits"] = ops.reshape(
-            logits, (-1, texts_per_clip, length, logits.shape[-1])
+        length = texts_shape[-1]
+        outputs = super().call(
+            {
+                **inputs,
+                "token_ids": ops.reshape(inputs["token_ids"], (-1, length)),
+                "padding_mask": ops.reshape(
+                    inputs["padding_mask"], (-1, length)
+                ),
+            },
+            training=training,
         )
-        return outputs
+        logits = outputs["logits"]
+        logits = ops.reshape(logits, (*texts_shape, logits.shape[-1]))
+        return {**outputs, "logits": logits}
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -126,29 +228,202 @@ class MirasolCausalLM(keras_hub.models.CausalLM):
         video_mask = ops.cast(x["video_mask"], "bool")
         audio_mask = ops.cast(x["audio_mask"], "bool")
         snippet_mask = ops.logical_or(video_mask, audio_mask)
-        values = {
-            "text_loss": losses.text_loss(y, y_pred["logits"], sample_weight)
-        }
-        self.accuracy.update_state(y, y_pred["logits"], sample_weight)
-        if "predicted_joint_tokens" in y_pred:
-            values["latent_loss"] = losses.next_latent_loss(
+        values = {}
+        if "text" in self.loss_trackers:
+            values["text"] = losses.text_loss(
+                y, y_pred["logits"], sample_weight
+            )
+        if "latent" in self.loss_trackers:
+            values["latent"] = losses.next_latent_loss(
                 y_pred["joint_tokens"],
                 y_pred["predicted_joint_tokens"],
                 snippet_mask,
             )
-        if "frames" in y_pred:
-            values["frame_loss"] = losses.next_frames_loss(
+        if "frame" in self.loss_trackers:
+            values["frame"] = losses.next_frames_loss(
                 x["pixel_values"], y_pred["frames"], snippet_mask, video_mask
             )
-        if "spectrogram" in y_pred:
-            values["spectrogram_loss"] = losses.next_spectrogram_loss(
+        if "spectrogram" in self.loss_trackers:
+            values["spectrogram"] = losses.next_spectrogram_loss(
                 x["audio_features"],
                 y_pred["spectrogram"],
                 snippet_mask,
                 audio_mask,
             )
-        total = 0.0
         for name, value in values.items():
-            self.trackers[name].update_state(value)
-            total += self.objective_weights[name[:-5]] * value
-        return total
+            self.loss_trackers[name].update_state(value)
+        self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
+        return sum(
+            self.objective_weights[name] * value
+            for name, value in values.items()
+        )
+
+    def generate(
+        self,
+        inputs,
+        max_length=None,
+        stop_token_ids="auto",
+        strip_prompt=True,
+    ):
+        """Answers prompts about clips.
+
+        The clips are encoded once a call, whatever the number of prompts and
+        of generated tokens.
+
+        Args:
+            inputs: dict of a clip or of a batch of clips with `"videos"`,
+                `"audio"` and `"prompts"`; see `MirasolCausalLMPreprocessor`.
+                Or an iterable of such batches, such as `clip_dataset` without
+                a preprocessor. Without a preprocessor, a dict of the inputs
+                of `MirasolBackbone`.
+            max_length: int. Most tokens of a prompt and its answer together.
+                Defaults to `None`, the preprocessor's `sequence_length`.
+            stop_token_ids: `"auto"`, `None` or a tuple of ints. Tokens that
+                end an answer. Defaults to `"auto"`, the tokenizer's end.
+            strip_prompt: bool. Whether to return answers alone, without
+                their prompts. Defaults to `True`.
+
+        Returns:
+            Answers in the shape of the prompts: a string for one clip with
+            one prompt, a list for several prompts or clips, a list of lists
+            for several clips with several prompts each. Without a
+            preprocessor, a dict of `"token_ids"` and `"padding_mask"`.
+
+        Raises:
+            ValueError: if a clip is not as described.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        audio = np.zeros(32000, "float32")
+        task.generate({"audio": audio, "prompts": "what is heard first?"})
+        ```
+        """
+        settings = dict(
+            max_length=max_length,
+            stop_token_ids=stop_token_ids,
+            strip_prompt=strip_prompt,
+        )
+        if not isinstance(inputs, dict):
+            return [
+                answer
+                for batch in inputs
+                for answer in self.generate(batch, **settings)
+            ]
+        answers = super().generate(inputs, **settings)
+        if self.preprocessor is None:
+            return answers
+        return _in_shape_of(inputs["prompts"], iter(answers))
+
+    def _normalize_generate_inputs(self, inputs):
+        return [inputs], False
+
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Generates token ids for a batch; the part that is compiled.
+
+        Args:
+            inputs: dict of the inputs of `MirasolBackbone`.
+            stop_token_ids: ints that end an answer, or `None`.
+
+        Returns:
+            A dict of `"token_ids"` and `"padding_mask"`.
+        """
+        backbone = self.backbone
+        token_ids = inputs["token_ids"]
+        padding_mask = ops.cast(inputs["padding_mask"], "bool")
+        rows, length = ops.shape(token_ids)
+        memory = backbone.encode_clip(
+            inputs["pixel_values"],
+            inputs["audio_features"],
+            ops.cast(inputs["video_mask"], "bool"),
+            ops.cast(inputs["audio_mask"], "bool"),
+        )
+
+        def decode(tokens, caches, start):
+            return backbone.text_decoder.decode(
+                backbone.token_embedding(tokens), memory, caches, start
+            )
+
+        def next(prompt, caches, index):
+            last = ops.slice(prompt, (0, index - 1), (ops.shape(prompt)[0], 1))
+            hidden, caches = decode(last, caches, index - 1)
+            logits = backbone.token_embedding(hidden, reverse=True)
+            return logits[:, 0], hidden[:, 0], caches
+
+        # Fills the caches with the prompts; the rest is overwritten.
+        caches = backbone.text_decoder.empty_caches(rows, length)
+        hidden, caches = decode(token_ids, caches, 0)
+        token_ids = self.sampler(
+            next=next,
+            prompt=token_ids,
+            cache=caches,
+            # The first position that some text leaves free.
+            index=ops.min(ops.sum(ops.cast(padding_mask, "int32"), axis=-1)),
+            mask=padding_mask,
+            stop_token_ids=stop_token_ids,
+            hidden_states=hidden,
+            model=self,
+        )
+        return {
+            "token_ids": token_ids,
+            "padding_mask": _until_stop(
+                token_ids, padding_mask, stop_token_ids
+            ),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{
+                f"{name}_weight": weight
+                for name, weight in self.objective_weights.items()
+            },
+            "frame_downsampling": self.frame_downsampling,
+            "mel_downsampling": self.mel_downsampling,
+        }
+
+
+def _until_stop(token_ids, prompt_mask, stop_token_ids):
+    """A mask of prompts and answers, to the first stop token and with it."""
+    if stop_token_ids is None:
+        return ops.ones_like(token_ids, "bool")
+    is_stop = ops.zeros_like(token_ids, "bool")
+    for stop in stop_token_ids:
+        is_stop = ops.logical_or(is_stop, ops.equal(token_ids, stop))
+    is_stop = ops.logical_and(is_stop, ops.logical_not(prompt_mask))
+    is_stop = ops.cast(is_stop, "int32")
+    return ops.equal(ops.cumsum(is_stop, axis=-1) - is_stop, 0)
+
+
+def _in_shape_of(prompts, answers):
+    """Takes answers one by one into the nesting of the prompts."""
+    if hasattr(prompts, "numpy"):
+        prompts = prompts.numpy()
+    if isinstance(prompts, (str, bytes)):
+        return next(answers)
+    return [_in_shape_of(prompt, answers) for prompt in prompts]
+
+
+def _check_match(backbone, preprocessor):
+    pairs = {
+        "frames_per_snippet": preprocessor.frames_per_snippet,
+        "bands_per_snippet": preprocessor.bands_per_snippet,
+        "image_size": preprocessor.video_converter.image_size,
+        "num_mels": preprocessor.audio_converter.num_mels,
+        "snippet_seconds": preprocessor.snippet_seconds,
+    }
+    for name, value in pairs.items():
+        expected = getattr(backbone, name)
+        if value != expected:
+            raise ValueError(
+                "The preprocessor does not make what the backbone reads: its "
+                f"`{name}` is {value}, the backbone's is {expected}. Give "
+                "both the same."
+            )
+    size = preprocessor.tokenizer.vocabulary_size()
+    if size > backbone.vocabulary_size:
+        raise ValueError(
+            f"The tokenizer has {size} tokens, but the backbone's "
+            f"`vocabulary_size` is {backbone.vocabulary_size}. Use a backbone "
+            "with a vocabulary at least as large."
+        )

@@ -260,11 +260,12 @@ class MirasolCausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
                 Defaults to `None`, that of the preprocessor.
 
         Returns:
-            A dict with the inputs of `MirasolBackbone`, always a batch.
+            A dict with the inputs of `MirasolBackbone`, always a batch, the
+            texts of a clip one after another.
         """
         batch = standardize_inputs(x)
         texts = self._pack_prompts(
-            batch.prompts, sequence_length or self.sequence_length
+            batch.prompts.reshape(-1), sequence_length or self.sequence_length
         )
         return {**self._preprocess_batch(batch), **texts}
 

@@ -82,14 +82,9 @@ class MirasolTokenizer(keras_hub.tokenizers.ByteTokenizer):
             return super().detokenize([i for i in inputs if i < NUM_BYTES])
         return [self.detokenize(row) for row in inputs]
 
-    # Bytes need no assets, but presets ask for these.
+    # Bytes need no vocabulary files, but presets ask for them.
     def save_assets(self, dir_path):
         pass
 
-    def load_assets(self, dir_path):
+    def load_preset_assets(self, preset):
         pass
-
-    def save_to_preset(self, preset_dir):
-        from keras_hub.src.utils.preset_utils import get_preset_saver
-
-        get_preset_saver(preset_dir).save_tokenizer(self)
