@@ -56,8 +56,8 @@ def standardize_inputs(x, needs_responses=False):
                 f'`"{key}"` is missing. Expected a string a clip, or a list '
                 "of strings a clip."
             )
-    videos = _signals(x.get("videos"), "videos", _check_video, rank=4)
-    audio = _signals(x.get("audio"), "audio", _check_audio, rank=1)
+    videos = _signals(x.get("videos"), "videos", _check_video, NO_VIDEO)
+    audio = _signals(x.get("audio"), "audio", _check_audio, NO_AUDIO)
     kinds = {s.is_single for s in (videos, audio) if s is not None}
     if len(kinds) > 1:
         raise ValueError(
@@ -101,14 +101,14 @@ class _Signals:
     is_single: bool
 
 
-def _signals(value, key, check, rank):
+def _signals(value, key, check, absent):
     """A clip's signal, or a batch of them, as a list of checked arrays."""
     if value is None:
         return None
     if hasattr(value, "to_list"):  # A ragged batch.
         value = [np.asarray(_to_dense(row)) for row in value]
     if isinstance(value, (list, tuple)):
-        items = [np.asarray(item) for item in value]
+        items = [absent if item is None else np.asarray(item) for item in value]
         if items and items[0].ndim == 0:
             raise ValueError(
                 f'`"{key}"` must be an array, or a list of arrays. Received a '
@@ -116,7 +116,7 @@ def _signals(value, key, check, rank):
             )
         return _Signals([check(item) for item in items], False)
     array = np.asarray(value)
-    if array.ndim == rank + 1:
+    if array.ndim == absent.ndim + 1:
         return _Signals([check(item) for item in array], False)
     return _Signals([check(array)], True)
 

@@ -5,10 +5,11 @@ import keras_hub
 
 from keras_mirasol.data.graph import in_graph
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolAudioConverter(keras_hub.layers.AudioConverter):
+class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     """Turns a waveform into bands of a log-mel spectrogram.
 
     Band b ends where sample `(b + 1) * hop` begins, with `hop =

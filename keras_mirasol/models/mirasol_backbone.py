@@ -9,10 +9,11 @@ from keras_mirasol.layers import SnippetTransformer
 from keras_mirasol.layers import TextDecoder
 from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers import VideoEncoder
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolBackbone(keras_hub.models.Backbone):
+class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
     """Mirasol3B: snippets of video and audio, and a text that reads them.
 
     Video and audio of a clip are cut into T snippets of equal duration. Each

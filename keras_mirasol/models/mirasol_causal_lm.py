@@ -12,10 +12,11 @@ from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
     MirasolCausalLMPreprocessor,
 )
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolCausalLM(keras_hub.models.CausalLM):
+class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
     """Answers prompts about clips of video and audio.
 
     Trained with cross-entropy on the tokens of responses, and, each with a

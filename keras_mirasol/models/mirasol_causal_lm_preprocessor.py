@@ -11,10 +11,13 @@ from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
 from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolCausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
+class MirasolCausalLMPreprocessor(
+    ShippedPresets, keras_hub.models.CausalLMPreprocessor
+):
     """Cuts clips into snippets and packs prompts with their responses.
 
     Snippet t holds frames `[t F, (t + 1) F)` and spectrogram bands
@@ -41,9 +44,10 @@ class MirasolCausalLMPreprocessor(keras_hub.models.CausalLMPreprocessor):
     Call arguments:
         x: dict of a clip, or of a batch of clips:
             - `"videos"`: uint8, `(frames, height, width, 3)`, or a batch of
-              these, as an array or as a list. Leave out if there is none.
+              these, as an array or as a list with `None` where a clip has
+              none. Leave out if there is none at all.
             - `"audio"`: float, `(samples,)` from -1 to 1, or a batch of
-              these, as an array or as a list. Leave out if there is none.
+              these, likewise. Leave out if there is none at all.
             - `"prompts"`: a string a clip, or a list of strings a clip.
             - `"responses"`: likewise.
 

@@ -4,12 +4,13 @@ import keras
 import keras_hub
 
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 NUM_BYTES = 256
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolTokenizer(keras_hub.tokenizers.ByteTokenizer):
+class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.ByteTokenizer):
     """Text as its UTF-8 bytes, with a start and an end token.
 
     Ids 0 to 255 are bytes, 256 starts a text and 257 ends it. Nothing has to

@@ -5,10 +5,11 @@ import keras_hub
 
 from keras_mirasol.data.graph import in_graph
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
+from keras_mirasol.models.shipped_presets import ShippedPresets
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolVideoConverter(keras_hub.layers.VideoConverter):
+class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
     """Resizes frames (bilinear, antialiased) and scales their pixels.
 
     Args:
