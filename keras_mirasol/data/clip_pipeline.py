@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+import keras_mirasol.data.iterators_at_exit  # noqa: F401
 from keras_mirasol.data.clip_reader import ClipReader
 from keras_mirasol.data.clip_reader import group_lines
 from keras_mirasol.data.clip_texts import ClipTexts

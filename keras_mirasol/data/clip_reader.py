@@ -123,17 +123,21 @@ class ClipReader:
         return index, loaded, {"videos": videos, "audio": audio}
 
     def _load_arrays(self, index):
-        clip = {}
-        if index not in self.dropped:
-            try:
-                clip = self._clips[index].load(**self._rates)
-            except ValueError as error:
-                if not self._skip:
-                    raise
-                self._drop(int(index), error)
+        clip = self._load_or_drop(int(index))
         videos = clip.get("videos", np.zeros((0, 1, 1, 3), "uint8"))
         audio = clip.get("audio", np.zeros((0,), "float32"))
         return np.bool_(clip), videos, audio
+
+    def _load_or_drop(self, index):
+        if index in self.dropped:
+            return {}
+        try:
+            return self._clips[index].load(**self._rates)
+        except ValueError as error:
+            if not self._skip:
+                raise
+            self._drop(index, error)
+            return {}
 
     def _drop(self, index, reason):
         paths = tuple(self._clips[index].paths)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 import warnings
 from collections import Counter
@@ -565,3 +567,26 @@ class TestErrors:
             clip_dataset([], batch_size=2)
         with pytest.raises(ValueError, match="Line 1 of `manifest` lacks"):
             clip_dataset([{"media": "a.mp4"}], batch_size=2)
+
+
+def test_python_ends_in_the_middle_of_a_pass(tmp_path):
+    # Without care, a call from a pipeline's thread and Python's end wait for
+    # each other. Decoding takes long enough to be under way at the end.
+    noise = np.random.default_rng(0).integers(0, 255, (50, 240, 320, 3))
+    media = write_media(tmp_path / "noise.mp4", frames=noise.astype("uint8"))
+    line = {"media": media, "prompt": "p", "response": "r"}
+    path = write_manifest(tmp_path / "manifest.jsonl", [line])
+    code = (
+        "from keras_mirasol.data import clip_dataset; "
+        f"dataset = clip_dataset({str(path)!r}, batch_size=1, "
+        "repeat=True, num_parallel=4); "
+        "batches = iter(dataset); next(batches); print('the end')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "the end\n"
