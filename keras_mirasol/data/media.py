@@ -30,6 +30,10 @@ def load_clip(
     Only what is asked for is decoded. Videos with a display matrix are turned
     upright. All channels of the audio are mixed into one.
 
+    A file that breaks off is an error rather than a shorter clip, if its
+    format states how long it is: MP4, MOV, Matroska, WebM, AVI and FLAC do;
+    MPEG-TS, MP3 and WAV do not.
+
     Args:
         path: str or path. The media file, of any format that FFmpeg reads.
         start: float. Where to start, in seconds. Defaults to `None`, the

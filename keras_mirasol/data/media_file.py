@@ -176,9 +176,9 @@ class MediaFile:
     def _packets(self, stream):
         try:
             yield from self._container.demux(stream)
-        except av.FFmpegError as error:
+        except av.FFmpegError:
             # Whether this is too early is seen from the time reached.
-            del error
+            return
 
     def _check_reached(self, stream, reached, tolerance, damage):
         if reached is None:
