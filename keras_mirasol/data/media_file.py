@@ -176,9 +176,14 @@ class MediaFile:
     def _packets(self, stream):
         try:
             yield from self._container.demux(stream)
-        except av.FFmpegError:
-            # Whether this is too early is seen from the time reached.
-            return
+        except av.FFmpegError as error:
+            # If the file declares its end, the time reached tells whether
+            # this is too early.
+            if _declared_end(stream) is None:
+                raise self.error(
+                    f"its {stream.type} cannot be read to the end "
+                    f"({error.strerror}). Fetch or encode the file again."
+                ) from error
 
     def _check_reached(self, stream, reached, tolerance, damage):
         if reached is None:
