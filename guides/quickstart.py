@@ -143,7 +143,7 @@ plt.close(figure)
 # or after: "what colour is on screen right after the bell is heard?". The model
 # has never met one. Some questions of the known kinds are mixed in, so that it
 # does not forget them. `clip_dataset` gives a `tf.data.Dataset` on any backend;
-# with `texts_per_clip` a clip is decoded and encoded once for several questions.
+# with `texts_per_clip` a clip is decoded and encoded once for all of them.
 
 # %%
 relay_test = sounding_shapes.write_corpus(

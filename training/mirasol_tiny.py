@@ -69,7 +69,14 @@ def build_task():
         sequence_length=SEQUENCE_LENGTH,
     )
     backbone = models.MirasolBackbone(**BACKBONE)
-    return models.MirasolCausalLM(backbone, preprocessor)
+    # Reconstruction keeps the encoders talking until questions hear them.
+    return models.MirasolCausalLM(
+        backbone,
+        preprocessor,
+        latent_weight=0.05,
+        frame_weight=1.0,
+        spectrogram_weight=0.3,
+    )
 
 
 class Clips:
@@ -131,7 +138,7 @@ class Clips:
         x["padding_mask"] = texts["padding_mask"]
         # Some clips are silent films and some are radio plays.
         missing = rng.random(batch_size)[:, None]
-        x["audio_mask"] = x["audio_mask"] & (missing > 0.05)
+        x["audio_mask"] = x["audio_mask"] & (missing > 0.2)
         x["video_mask"] = x["video_mask"] & (missing < 0.95)
         return (
             x,
@@ -206,12 +213,12 @@ def main():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default="build/mirasol_tiny")
-    parser.add_argument("--clips", type=int, default=10000)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--clips", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4600)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--texts-per-clip", type=int, default=8)
+    parser.add_argument("--texts-per-clip", type=int, default=6)
     parser.add_argument("--caption-share", type=float, default=0.4)
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     settings = parser.parse_args()
     settings.out.mkdir(parents=True, exist_ok=True)
@@ -225,7 +232,7 @@ def main():
                 0.0,
                 settings.steps,
                 warmup_target=settings.learning_rate,
-                warmup_steps=300,
+                warmup_steps=200,
                 alpha=0.02,
             ),
             weight_decay=0.01,

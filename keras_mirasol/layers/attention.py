@@ -21,6 +21,8 @@ class Attention(keras.layers.Layer):
         rotary_wavelength: float or `None`. If set, queries and keys are
             turned by rotary positions with this base. Defaults to `None`.
         dropout: float. Dropout rate of the output. Defaults to `0.0`.
+        output_initializer: initializer of the output projection's kernel.
+            Defaults to `"glorot_uniform"`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -46,7 +48,13 @@ class Attention(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_heads, dim, rotary_wavelength=None, dropout=0.0, **kwargs
+        self,
+        num_heads,
+        dim,
+        rotary_wavelength=None,
+        dropout=0.0,
+        output_initializer="glorot_uniform",
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if dim % num_heads:
@@ -57,8 +65,13 @@ class Attention(keras.layers.Layer):
         self.num_heads = num_heads
         self.dim = dim
         self.head_dim = dim // num_heads
+        # Features of what is attended to, where they differ from those of
+        # `x`; to be set before building. Keras has `build` take shapes of call
+        # arguments alone.
+        self.memory_features = None
         self.rotary_wavelength = rotary_wavelength
         self.dropout = dropout
+        self.output_initializer = keras.initializers.get(output_initializer)
         if rotary_wavelength is not None and self.head_dim % 2:
             raise ValueError(
                 "Rotary positions turn pairs of channels: `dim / num_heads` "
@@ -82,6 +95,7 @@ class Attention(keras.layers.Layer):
             "bthk,hkd->btd",
             output_shape=(None, dim),
             bias_axes="d",
+            kernel_initializer=self.output_initializer,
             name="output",
             dtype=self.dtype_policy,
         )
@@ -89,18 +103,12 @@ class Attention(keras.layers.Layer):
             dropout, dtype=self.dtype_policy
         )
 
-    def build(self, x_shape, memory_features=None):
-        """Builds the projections.
-
-        Args:
-            x_shape: shape of `x`.
-            memory_features: int. Features of what is attended to, where they
-                differ from those of `x`.
-        """
-        memory_shape = (None, None, memory_features or x_shape[-1])
+    def build(self, x_shape):
         self.query.build(x_shape)
-        self.key.build(memory_shape)
-        self.value.build(memory_shape)
+        if not self.key.built:  # as they are once `key_values()` was called
+            features = self.memory_features or x_shape[-1]
+            self.key.build((None, None, features))
+            self.value.build((None, None, features))
         self.output_dense.build((None, None, self.num_heads, self.head_dim))
 
     def key_values(self, memory, start=0):
@@ -113,9 +121,6 @@ class Attention(keras.layers.Layer):
         Returns:
             A tensor of shape `(batch, 2, memory_length, num_heads, head_dim)`.
         """
-        if not self.built:
-            self.build(memory.shape)
-            self.built = True
         return ops.stack(
             [self._rotated(self.key(memory), start), self.value(memory)],
             axis=1,
@@ -156,4 +161,7 @@ class Attention(keras.layers.Layer):
             "dim": self.dim,
             "rotary_wavelength": self.rotary_wavelength,
             "dropout": self.dropout,
+            "output_initializer": keras.initializers.serialize(
+                self.output_initializer
+            ),
         }

@@ -97,7 +97,8 @@ class SinusoidalPositions(keras.layers.Layer):
     """
 
     def __init__(self, dim, wavelengths=(4.0, 10000.0), gain=1.0, **kwargs):
-        super().__init__(**kwargs)
+        # Half precision would round coordinates, to seconds in long clips.
+        super().__init__(autocast=False, **kwargs)
         self.dim = dim
         self.wavelengths = tuple(wavelengths)
         self.initial_gain = gain
@@ -122,7 +123,7 @@ class SinusoidalPositions(keras.layers.Layer):
 
     def call(self, coordinates):
         waves = sinusoids(coordinates, self.dim, self.wavelengths)
-        return self.gain * ops.cast(waves, self.compute_dtype)
+        return ops.cast(self.gain * waves, self.compute_dtype)
 
     def compute_output_shape(self, coordinates_shape):
         return (*coordinates_shape[:-1], self.dim)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.transformer import almost_zero
 from keras_mirasol.layers.transformer import layer_norm
 
 
@@ -47,6 +48,7 @@ class Reconstruction(keras.layers.Layer):
         self.norm.build((None, count, dim))
         self.patch = keras.layers.Dense(
             math.prod(self.patch_size) * self.channels,
+            kernel_initializer=almost_zero(),
             dtype=self.dtype_policy,
             name="patch",
         )

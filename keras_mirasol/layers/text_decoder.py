@@ -74,7 +74,8 @@ class TextDecoder(keras.layers.Layer):
             initializer=keras.initializers.RandomNormal(stddev=0.5),
             name="nothing",
         )
-        self.transformer.build(x_shape, latent_dim)
+        self.transformer.memory_features = latent_dim
+        self.transformer.build(x_shape)
 
     def remember(self, snippet_latents, snippet_mask):
         """What the text attends to, made once for all texts and tokens.

@@ -66,6 +66,7 @@ class TransformerBlock(keras.layers.Layer):
         self.has_cross_attention = cross_attention
         self.rotary_wavelength = rotary_wavelength
         self.dropout = dropout
+        self.memory_features = None  # see `Attention`
 
         policy = self.dtype_policy
         self.self_attention_norm = layer_norm("self_attention_norm", policy)
@@ -85,6 +86,7 @@ class TransformerBlock(keras.layers.Layer):
                 num_heads,
                 dim,
                 dropout=dropout,
+                output_initializer=almost_zero(),
                 dtype=policy,
                 name="cross_attention",
             )
@@ -97,19 +99,13 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.mlp_dropout = keras.layers.Dropout(dropout, dtype=policy)
 
-    def build(self, x_shape, memory_features=None):
-        """Builds the block.
-
-        Args:
-            x_shape: shape of `x`.
-            memory_features: int. Features of the memory, where they differ
-                from those of `x`.
-        """
+    def build(self, x_shape):
         self.self_attention_norm.build(x_shape)
         self.self_attention.build(x_shape)
         if self.has_cross_attention:
             self.cross_attention_norm.build(x_shape)
-            self.cross_attention.build(x_shape, memory_features)
+            self.cross_attention.memory_features = self.memory_features
+            self.cross_attention.build(x_shape)
         self.mlp_norm.build(x_shape)
         self.mlp_hidden.build(x_shape)
         self.mlp_output.build((*x_shape[:-1], self.mlp_dim))
@@ -238,6 +234,7 @@ class Transformer(keras.layers.Layer):
         self.has_cross_attention = cross_attention
         self.rotary_wavelength = rotary_wavelength
         self.dropout = dropout
+        self.memory_features = None  # see `Attention`
         self.blocks = [
             TransformerBlock(
                 dim,
@@ -253,10 +250,10 @@ class Transformer(keras.layers.Layer):
         ]
         self.norm = layer_norm("norm", self.dtype_policy)
 
-    def build(self, x_shape, memory_features=None):
-        """Builds the blocks; see `TransformerBlock.build`."""
+    def build(self, x_shape):
         for block in self.blocks:
-            block.build(x_shape, memory_features)
+            block.memory_features = self.memory_features
+            block.build(x_shape)
         self.norm.build(x_shape)
 
     def empty_caches(self, batch_size, max_length):
@@ -316,6 +313,16 @@ class Transformer(keras.layers.Layer):
             "rotary_wavelength": self.rotary_wavelength,
             "dropout": self.dropout,
         }
+
+
+def almost_zero():
+    """Initializer of a projection that reads from what is still untrained.
+
+    At full size, what is read at first is noise to the loss, and the quickest
+    way to less of it is to silence the layers that are read from, for good.
+    Almost closed, the projection opens to what turns out to be of use.
+    """
+    return keras.initializers.VarianceScaling(1e-4)
 
 
 def layer_norm(name, dtype):

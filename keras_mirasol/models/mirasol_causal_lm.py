@@ -204,6 +204,12 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
         )
         self.optimizer.build(self.trainable_variables)
 
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        # What `clip_dataset` makes with a preprocessor is ready.
+        if "token_ids" in x:
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        return super().preprocess_samples(x, y, sample_weight)
+
     def call(self, inputs, training=None, mask=None):
         texts_shape = ops.shape(inputs["token_ids"])
         if len(texts_shape) == 2:
