@@ -1,0 +1,80 @@
+# Sets up what a command needs in a virtual environment, then runs it.
+# `make help` lists the commands.
+
+# Python 3.11 to 3.13: what the versions in constraints.txt are built for.
+PYTHON ?= python3
+VENV ?= .venv
+# The backend of `make demo` and `make train`.
+KERAS_BACKEND ?= jax
+# The backends that `make test` goes through.
+BACKENDS ?= jax tensorflow torch
+# Options of the script that `make train` runs.
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Touched when an installation is complete, one a set of extras.
+RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
+TEST_READY := $(VENV)/.ready-test
+
+# Tests that no backend can change: those of data without Keras or a model.
+ONCE := tests/test_project.py $(shell grep -rLE --include='test_*.py' \
+	'layers|losses|models|(import|from) keras( |\.|$$)' tests/data)
+
+.PHONY: help demo test format train clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo    ask the shipped model about clips, fine-tune it, save it'
+	@echo 'make test    run the tests on $(BACKENDS)'
+	@echo 'make train   train mirasol_tiny anew (hours); see ARGS="--help"'
+	@echo 'make format  put the code in the style that the tests ask for'
+	@echo 'make clean   remove the virtual environment and caches, not build/'
+	@echo
+	@echo 'demo and train run on KERAS_BACKEND=jax, tensorflow or torch;'
+	@echo 'test on all of BACKENDS="jax tensorflow torch".'
+
+demo: $(RUN_READY)
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/quickstart.py
+
+# The first backend runs all tests, the others those that a backend can
+# change. A failure on one does not keep the next from running.
+test: $(TEST_READY)
+	@failed=; ignore=; \
+	for backend in $(BACKENDS); do \
+		echo; echo "Tests on $$backend"; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $$ignore \
+			|| failed="$$failed $$backend"; \
+		ignore='$(ONCE:%=--ignore=%)'; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Tests failed on:$$failed"; exit 1; fi; \
+	echo "Tests passed on: $(BACKENDS)"
+
+format: $(TEST_READY)
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+train: $(RUN_READY)
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python training/mirasol_tiny.py $(ARGS)
+
+# build/ stays: it may hold hours of training.
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo 'Python 3.11 to 3.13 is needed. Name one that is installed:' \
+			'make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@case '$(KERAS_BACKEND)' in jax|tensorflow|torch) ;; *) \
+		echo 'KERAS_BACKEND must be jax, tensorflow or torch, but it is' \
+			'"$(KERAS_BACKEND)".'; exit 1;; esac
+	$(PIP) install -e '.[$(KERAS_BACKEND),guides]' -c constraints.txt
+	@touch $@
+
+$(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -e '.[jax,tensorflow,torch,guides,test]' -c constraints.txt
+	@touch $@
