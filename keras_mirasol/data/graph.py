@@ -1,6 +1,7 @@
 """One path for preprocessing: a TensorFlow graph, under every backend."""
 
 import functools
+import re
 import weakref
 
 _GRAPHS = weakref.WeakKeyDictionary()
@@ -19,7 +20,8 @@ def in_graph(method):
             stay static, and the graph is traced anew for each.
 
     Returns:
-        The decorated method.
+        The decorated method. Called eagerly, it raises a `ValueError` with
+        the words of a `tf.debugging.Assert` that fails.
     """
 
     @functools.wraps(method)
@@ -44,10 +46,21 @@ def in_graph(method):
                 else tf.convert_to_tensor(arg)
                 for arg in args
             ]
-            outputs = graphs[method.__name__](*tensors)
+            try:
+                outputs = graphs[method.__name__](*tensors)
+            except tf.errors.InvalidArgumentError as error:
+                raise _without_graph(error) from None
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     return wrapper
+
+
+def _without_graph(error):
+    """A failed assertion as the error that Python code would raise."""
+    _, failed, words = error.message.partition("assertion failed: ")
+    if not failed:
+        return error
+    return ValueError(" ".join(re.findall(r"\[(.*?)\]", words.split("\n")[0])))
 
 
 def is_symbolic(value):

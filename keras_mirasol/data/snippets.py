@@ -17,7 +17,9 @@ def count_snippets(length, span):
         A scalar int32 tensor.
     """
     length = tf.cast(length, tf.int32)
-    rounded = (2 * length + span) // (2 * span)
+    # Twice the length could be more than an int32 holds.
+    whole, rest = length // span, length % span
+    rounded = whole + tf.cast(2 * rest >= span, tf.int32)
     return tf.where(length > 0, tf.maximum(rounded, 1), 0)
 
 
@@ -59,7 +61,7 @@ def first_snippets(count, of):
     return tf.range(of) < count
 
 
-def map_clips(preprocess_clip, count_snippets, videos, audio):
+def map_clips(preprocess_clip, count_snippets, videos, audio, batch_size):
     """Preprocesses each clip of a batch and fills it up to the longest.
 
     Args:
@@ -69,14 +71,15 @@ def map_clips(preprocess_clip, count_snippets, videos, audio):
         videos: dense or ragged uint8 tensor `(batch, frames, height, width,
             3)`, or `None`.
         audio: dense or ragged float tensor `(batch, samples)`, or `None`.
+        batch_size: scalar int tensor. Number of clips.
 
     Returns:
         A dict of tensors with a leading batch axis.
     """
     if videos is None:
-        videos = tf.zeros((_batch_size(audio), 0, 1, 1, 3), tf.uint8)
+        videos = tf.zeros((batch_size, 0, 1, 1, 3), tf.uint8)
     if audio is None:
-        audio = tf.zeros((_batch_size(videos), 0), tf.float32)
+        audio = tf.zeros((batch_size, 0), tf.float32)
     longest = tf.reduce_max(
         tf.map_fn(
             lambda lengths: count_snippets(*lengths)[-1],
@@ -86,7 +89,14 @@ def map_clips(preprocess_clip, count_snippets, videos, audio):
     )
 
     def preprocess(clip):
-        return preprocess_clip(_dense(clip[0]), _dense(clip[1]), longest)
+        videos, audio = map(_dense, clip)
+        # A ragged batch forgets the size of frames that are not there.
+        videos = tf.cond(
+            tf.size(videos) > 0,
+            lambda: videos,
+            lambda: tf.zeros((0, 1, 1, 3), tf.uint8),
+        )
+        return preprocess_clip(videos, audio, longest)
 
     outputs = (
         tf.function(preprocess_clip)
@@ -106,12 +116,6 @@ def map_clips(preprocess_clip, count_snippets, videos, audio):
 def length(signal):
     """Steps of a signal along its first axis, a scalar int32 tensor."""
     return tf.shape(signal)[0]
-
-
-def _batch_size(signals):
-    if isinstance(signals, tf.RaggedTensor):
-        return signals.nrows()
-    return tf.shape(signals)[0]
 
 
 def _lengths(signals):

@@ -20,7 +20,8 @@ def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
         `response_mask`, each of shape `(texts, length)`.
 
     Raises:
-        tf.errors.InvalidArgumentError: if a text has more tokens than fit.
+        tf.errors.InvalidArgumentError: if a text has more tokens than fit, or
+            a prompt alone leaves no room for an answer.
     """
     texts = prompt_tokens.nrows()
     segments = [_column(texts, start), tf.cast(prompt_tokens, tf.int32)]
@@ -32,14 +33,16 @@ def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
     packed = tf.concat(segments, axis=1)
     lengths = tf.cast(packed.row_lengths(), tf.int32)
     longest = tf.reduce_max(lengths)
+    room = length if response_tokens is not None else length - 1
     fits = tf.debugging.Assert(
-        longest <= length,
+        longest <= room,
         [
-            "A prompt with its response has",
+            "A text has",
             longest,
-            "tokens, with start and end, but `sequence_length` leaves room for",
-            length,
-            "only. Use a longer `sequence_length`, or shorter texts.",
+            "tokens, with start, separator and end, but there is room for",
+            room,
+            "only. Use a longer `sequence_length` (or `max_length`, to "
+            "generate), or shorter texts.",
         ],
         summarize=1,
     )

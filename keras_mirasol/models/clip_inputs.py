@@ -9,6 +9,23 @@ NO_VIDEO = np.zeros((0, 1, 1, 3), "uint8")
 NO_AUDIO = np.zeros((0,), "float32")
 
 
+_BOTH_OR_NEITHER = (
+    '`"videos"` and `"audio"` must both be one clip or both be a batch. For '
+    "one clip give videos of shape (frames, height, width, 3) and mono audio "
+    "of shape (samples,)."
+)
+_SHAPES = {
+    "videos": (
+        '`"videos"` must have shape (frames, height, width, 3), or (batch, '
+        "frames, height, width, 3). Received: shape {}."
+    ),
+    "audio": (
+        '`"audio"` must be mono, of shape (samples,) or (batch, samples). '
+        "Received: shape {}. Average the channels first."
+    ),
+}
+
+
 @dataclasses.dataclass
 class ClipBatch:
     """A batch of clips with their texts.
@@ -42,32 +59,21 @@ def standardize_inputs(x, needs_responses=False):
         ValueError: if a key is missing or unknown, or a value is not as
             described.
     """
-    if not isinstance(x, dict):
-        raise ValueError(
-            'Expected a dict with `"videos"` and/or `"audio"` and '
-            f'`"prompts"`. Received: {type(x).__name__}'
-        )
-    unknown = sorted(set(x) - set(KEYS))
-    if unknown:
-        raise ValueError(f"Unknown keys {unknown}. Known keys: {list(KEYS)}.")
-    for key in ("prompts", "responses")[: 1 + needs_responses]:
-        if x.get(key) is None:
-            raise ValueError(
-                f'`"{key}"` is missing. Expected a string a clip, or a list '
-                "of strings a clip."
-            )
+    _check_keys(x, needs_responses)
     videos = _signals(x.get("videos"), "videos", _check_video, NO_VIDEO)
     audio = _signals(x.get("audio"), "audio", _check_audio, NO_AUDIO)
     kinds = {s.is_single for s in (videos, audio) if s is not None}
     if len(kinds) > 1:
-        raise ValueError(
-            '`"videos"` and `"audio"` must both be one clip or both be a '
-            "batch. For one clip give videos of shape (frames, height, width, "
-            "3) and mono audio of shape (samples,)."
-        )
-    is_single = kinds.pop() if kinds else isinstance(x["prompts"], str)
-    prompts = _texts(x["prompts"], "prompts", is_single)
-    responses = x.get("responses")
+        raise ValueError(_BOTH_OR_NEITHER)
+    prompts, responses = (
+        _to_python(x["prompts"]),
+        _to_python(x.get("responses")),
+    )
+    one_text = isinstance(prompts, (str, bytes))
+    is_single = kinds.pop() if kinds else one_text
+    if one_text and not is_single:
+        _refuse_batch_of_clips(x)
+    prompts = _texts(prompts, "prompts", is_single)
     if responses is not None:
         responses = _texts(responses, "responses", is_single)
     counts = {"prompts": len(prompts)}
@@ -92,6 +98,69 @@ def standardize_inputs(x, needs_responses=False):
         prompts=prompts,
         responses=responses,
         is_single=is_single,
+    )
+
+
+def check_symbolic_inputs(x):
+    """Checks raw clips and texts in a graph, as far as is known there.
+
+    Args:
+        x: dict of dense or ragged tensors of a `tf.data` pipeline.
+
+    Returns:
+        A bool, whether `x` is one clip, not a batch.
+
+    Raises:
+        ValueError: as `standardize_inputs`.
+    """
+    _check_keys(x, needs_responses=True)
+    kinds = set()
+    for key, rank, check in (
+        ("videos", 4, _check_video_type),
+        ("audio", 1, _check_audio_type),
+    ):
+        signal = x.get(key)
+        if signal is None:
+            continue
+        check(signal.dtype.as_numpy_dtype)
+        if signal.shape.rank not in (None, rank, rank + 1):
+            raise ValueError(_SHAPES[key].format(signal.shape))
+        kinds.add(signal.shape.rank == rank)
+    if len(kinds) > 1:
+        raise ValueError(_BOTH_OR_NEITHER)
+    return kinds.pop() if kinds else x["prompts"].shape.rank == 0
+
+
+def _check_keys(x, needs_responses):
+    if not isinstance(x, dict):
+        raise ValueError(
+            'Expected a dict with `"videos"` and/or `"audio"` and '
+            f'`"prompts"`. Received: {type(x).__name__}'
+        )
+    unknown = sorted(set(x) - set(KEYS))
+    if unknown:
+        raise ValueError(f"Unknown keys {unknown}. Known keys: {list(KEYS)}.")
+    for key in ("prompts", "responses")[: 1 + needs_responses]:
+        if x.get(key) is None:
+            raise ValueError(
+                f'`"{key}"` is missing. Expected a string a clip, or a list '
+                "of strings a clip."
+            )
+
+
+def _refuse_batch_of_clips(x):
+    key = "audio" if x.get("audio") is not None else "videos"
+    received = x[key]
+    received = (
+        f"of shape {tuple(received.shape)}"
+        if hasattr(received, "shape")
+        else f"a list of {len(received)}"
+    )
+    raise ValueError(
+        f'`"{key}"` is a batch of clips, but `"prompts"` is one string. '
+        f'Received: `"{key}"` {received}. For one clip give videos of shape '
+        "(frames, height, width, 3) and mono audio of shape (samples,), the "
+        "mean of its channels. For a batch give a list with a string a clip."
     )
 
 
@@ -127,54 +196,53 @@ def _to_dense(row):
 
 def _check_video(video):
     if video.ndim != 4 or video.shape[-1] != 3:
-        raise ValueError(
-            '`"videos"` must have shape (frames, height, width, 3), or '
-            "(batch, frames, height, width, 3). Received: shape "
-            f"{video.shape}."
-        )
-    if video.dtype != np.uint8:
+        raise ValueError(_SHAPES["videos"].format(video.shape))
+    _check_video_type(video.dtype)
+    return video if len(video) else NO_VIDEO
+
+
+def _check_video_type(dtype):
+    if dtype != np.uint8:
         raise ValueError(
             '`"videos"` must be uint8 with values from 0 to 255. Received: '
-            f'{video.dtype}. Scale to 0..255 and use `.astype("uint8")`.'
+            f'{np.dtype(dtype)}. Scale to 0..255 and use `.astype("uint8")`.'
         )
-    return video if len(video) else NO_VIDEO
 
 
 def _check_audio(audio):
     if audio.ndim != 1:
-        raise ValueError(
-            '`"audio"` must be mono, of shape (samples,) or (batch, samples). '
-            f"Received: shape {audio.shape}. Average the channels first."
-        )
-    if not np.issubdtype(audio.dtype, np.floating):
+        raise ValueError(_SHAPES["audio"].format(audio.shape))
+    _check_audio_type(audio.dtype)
+    return audio.astype("float32")
+
+
+def _check_audio_type(dtype):
+    if not np.issubdtype(dtype, np.floating):
         raise ValueError(
             '`"audio"` must be floating point with values from -1 to 1. '
-            f"Received: {audio.dtype}. Divide 16-bit integers by 32768.0."
+            f"Received: {np.dtype(dtype)}. Divide 16-bit integers by 32768.0."
         )
-    return audio.astype("float32")
+
+
+def _to_python(texts):
+    """Texts of an array or a tensor as (nested lists of) strings."""
+    if hasattr(texts, "numpy"):
+        texts = texts.numpy()
+    return texts.tolist() if isinstance(texts, np.ndarray) else texts
 
 
 def _texts(value, key, is_single):
     """Strings of shape `(batch,)` or `(batch, texts_per_clip)`."""
-    if hasattr(value, "numpy"):
-        value = value.numpy()
-    if isinstance(value, (str, bytes)):
-        value = [value] if is_single else value
-    elif is_single:
-        value = [list(value)]
-    if isinstance(value, (str, bytes)):
-        raise ValueError(
-            f'`"{key}"` must be a list with a string a clip when a batch of '
-            f"clips is given. Received one string: {value!r}"
-        )
-    rows = [
-        row if isinstance(row, (str, bytes)) else list(row) for row in value
-    ]
-    widths = {None if isinstance(r, (str, bytes)) else len(r) for r in rows}
+    if is_single:
+        value = [value]
+    rows = list(value) if isinstance(value, (list, tuple)) else []
+    rows = [_to_python(row) for row in rows]
+    rows = [list(row) if isinstance(row, tuple) else row for row in rows]
+    widths = {len(row) if isinstance(row, list) else None for row in rows}
     flat = [
         text
         for row in rows
-        for text in ([row] if isinstance(row, (str, bytes)) else row)
+        for text in (row if isinstance(row, list) else [row])
     ]
     if (
         not rows
@@ -184,6 +252,6 @@ def _texts(value, key, is_single):
     ):
         raise ValueError(
             f'`"{key}"` must be a string a clip, or an equally long list of '
-            f"strings a clip. Received: {value!r}"
+            f"strings a clip. Received: {value[0] if is_single else value!r}"
         )
     return np.array(rows, dtype=object)

@@ -275,7 +275,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
     def get_config(self):
         combiner = self.combiner_kind
         if not isinstance(combiner, str):
-            combiner = keras.layers.serialize(combiner)
+            combiner = keras.layers.serialize(self.combiner)
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,

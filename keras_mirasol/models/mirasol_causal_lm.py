@@ -297,7 +297,8 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
             preprocessor, a dict of `"token_ids"` and `"padding_mask"`.
 
         Raises:
-            ValueError: if a clip is not as described.
+            ValueError: if a clip is not as described, or a prompt leaves no
+                room for an answer.
 
         Example:
         ```python
@@ -311,6 +312,12 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
             stop_token_ids=stop_token_ids,
             strip_prompt=strip_prompt,
         )
+        if isinstance(inputs, (str, bytes)) or not hasattr(inputs, "__iter__"):
+            raise ValueError(
+                'Expected a dict with `"videos"` and/or `"audio"` and '
+                '`"prompts"`, or an iterable of such dicts. Received: '
+                f"{type(inputs).__name__}"
+            )
         if not isinstance(inputs, dict):
             return [
                 answer

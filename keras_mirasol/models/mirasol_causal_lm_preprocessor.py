@@ -6,6 +6,9 @@ import numpy as np
 
 from keras_mirasol.data.graph import in_graph
 from keras_mirasol.data.graph import is_symbolic
+from keras_mirasol.models.clip_inputs import NO_AUDIO
+from keras_mirasol.models.clip_inputs import NO_VIDEO
+from keras_mirasol.models.clip_inputs import check_symbolic_inputs
 from keras_mirasol.models.clip_inputs import standardize_inputs
 from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
@@ -50,6 +53,9 @@ class MirasolCausalLMPreprocessor(
               these, likewise. Leave out if there is none at all.
             - `"prompts"`: a string a clip, or a list of strings a clip.
             - `"responses"`: likewise.
+        y, sample_weight: not used; they are made of the responses.
+        sequence_length: int. Tokens of a packed text. Defaults to `None`,
+            that of the preprocessor.
 
     Returns:
         A tuple `(x, y, sample_weight)`. `x` is a dict with the inputs of
@@ -59,7 +65,7 @@ class MirasolCausalLMPreprocessor(
 
     Raises:
         ValueError: if a snippet's frames and bands do not span the same time,
-            or a clip is not as described.
+            a clip is not as described, or a text does not fit.
 
     Example:
     ```python
@@ -135,13 +141,22 @@ class MirasolCausalLMPreprocessor(
         self.built = True
 
     def call(self, x, y=None, sample_weight=None, sequence_length=None):
-        if any(map(is_symbolic, x.values())):
-            clips = self._map_clips(x.get("videos"), x.get("audio"))
-            texts = self.preprocess_texts(x["prompts"], x["responses"])
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                "`y` and `sample_weight` are made of the responses. Give "
+                'these in `x["responses"]`, and nothing beside `x`.'
+            )
+        if isinstance(x, dict) and any(map(is_symbolic, x.values())):
+            clips = self._preprocess_symbolic(x, check_symbolic_inputs(x))
+            texts = self.preprocess_texts(
+                x["prompts"], x["responses"], sequence_length
+            )
         else:
             batch = standardize_inputs(x, needs_responses=True)
             clips = self._preprocess_batch(batch)
-            texts = self.preprocess_texts(batch.prompts, batch.responses)
+            texts = self.preprocess_texts(
+                batch.prompts, batch.responses, sequence_length
+            )
             if batch.is_single:
                 clips, texts = keras.tree.map_structure(
                     lambda array: array[0], (clips, texts)
@@ -149,11 +164,22 @@ class MirasolCausalLMPreprocessor(
         x_texts, y, sample_weight = texts
         return {**clips, **x_texts}, y, sample_weight
 
-    def _map_clips(self, videos, audio):
+    def _preprocess_symbolic(self, x, is_single):
+        """Features of a clip, or of a batch of clips, in a graph."""
         from keras_mirasol.data import snippets
 
+        videos, audio = x.get("videos"), x.get("audio")
+        if is_single:
+            return self.preprocess_clip(
+                NO_VIDEO if videos is None else videos,
+                NO_AUDIO if audio is None else audio,
+            )
         return snippets.map_clips(
-            self.preprocess_clip, self._count_snippets, videos, audio
+            self.preprocess_clip,
+            self._count_snippets,
+            videos,
+            audio,
+            batch_size=snippets.length(x["prompts"]),
         )
 
     @in_graph
@@ -209,22 +235,30 @@ class MirasolCausalLMPreprocessor(
             self.bands_per_snippet * self.audio_converter.hop,
         )
 
-    @in_graph
-    def preprocess_texts(self, prompts, responses=None):
+    def preprocess_texts(self, prompts, responses=None, sequence_length=None):
         """Token ids of prompts and responses.
 
         Args:
             prompts: string tensor of any shape.
             responses: string tensor of that shape. Defaults to `None`: the
                 prompts alone, to be continued.
+            sequence_length: int. Tokens of a packed text. Defaults to `None`,
+                that of the preprocessor.
 
         Returns:
             A tuple `(x, y, sample_weight)` with shapes that of `prompts` plus
             `(sequence_length,)`; for prompts alone only `x`, a dict of
             `"token_ids"` and `"padding_mask"`.
-        """
-        return self._pack(prompts, responses, self.sequence_length)
 
+        Raises:
+            ValueError: if a text has more tokens than `sequence_length`, or a
+                prompt alone leaves no room for an answer.
+        """
+        return self._pack(
+            prompts, responses, sequence_length or self.sequence_length
+        )
+
+    @in_graph
     def _pack(self, prompts, responses, sequence_length):
         from keras_mirasol.data import text_packing
 
@@ -268,14 +302,10 @@ class MirasolCausalLMPreprocessor(
             texts of a clip one after another.
         """
         batch = standardize_inputs(x)
-        texts = self._pack_prompts(
-            batch.prompts.reshape(-1), sequence_length or self.sequence_length
+        texts = self.preprocess_texts(
+            batch.prompts.reshape(-1), None, sequence_length
         )
         return {**self._preprocess_batch(batch), **texts}
-
-    @in_graph
-    def _pack_prompts(self, prompts, sequence_length):
-        return self._pack(prompts, None, sequence_length)
 
     def generate_postprocess(self, x):
         """Texts of generated tokens, without prompt, start, end and padding.

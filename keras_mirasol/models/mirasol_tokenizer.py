@@ -69,16 +69,25 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.ByteTokenizer):
         """Text of token ids; start, end and padding ids are left out.
 
         Args:
-            inputs: ints, a list of lists of ints, or an int array of rank 1
-                or 2.
+            inputs: ints, a list of lists of ints, or an int array or tensor
+                of rank 1 or 2.
 
         Returns:
             A string, or a list of strings.
         """
         if self._use_tf_workflow():
-            return super().detokenize(inputs)
-        if hasattr(inputs, "tolist"):
-            inputs = inputs.tolist()
+            import tensorflow as tf
+
+            # Or the base class would keep a tensor of the first graph.
+            with tf.init_scope():
+                self._maybe_initialized_tf()
+            # The base class leaves out zeros.
+            is_byte = tf.cast(inputs < NUM_BYTES, inputs.dtype)
+            return super().detokenize(inputs * is_byte)
+        if hasattr(inputs, "to_list"):  # A ragged tensor.
+            inputs = inputs.to_list()
+        elif hasattr(inputs, "shape"):
+            inputs = keras.ops.convert_to_numpy(inputs).tolist()
         if not inputs or not isinstance(inputs[0], (list, tuple)):
             return super().detokenize([i for i in inputs if i < NUM_BYTES])
         return [self.detokenize(row) for row in inputs]
