@@ -1,0 +1,121 @@
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_mirasol.data import graph
+from keras_mirasol.data.graph import in_graph
+from keras_mirasol.data.graph import is_symbolic
+
+
+class Scaler:
+    """Counts how often its method is traced."""
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.traces = 0
+
+    @in_graph
+    def scale(self, x, offset=None, repeats=1):
+        self.traces += 1
+        tf.debugging.Assert(
+            tf.shape(x)[0] < 9, ["Of", tf.shape(x)[0], "steps, 8 fit."]
+        )
+        y = self.factor * tf.repeat(x, repeats)
+        return {"y": y if offset is None else y + offset}
+
+    @in_graph
+    def join(self, texts):
+        return tf.strings.reduce_join(texts)
+
+    @in_graph
+    def gather(self, x):
+        return tf.gather(x, 10)
+
+
+def test_eager_call_takes_and_returns_numpy():
+    y = Scaler(2.0).scale(np.array([1.0, 3.0], "float32"))["y"]
+    assert isinstance(y, np.ndarray)
+    np.testing.assert_array_equal(y, [2.0, 6.0])
+
+
+@pytest.mark.parametrize("kind", ["list", "tensor of the backend", "tf"])
+def test_eager_call_takes_lists_and_tensors(kind):
+    x = {
+        "list": lambda x: x,
+        "tensor of the backend": keras.ops.convert_to_tensor,
+        "tf": tf.constant,
+    }[kind]([1.0, 3.0])
+    np.testing.assert_array_equal(Scaler(2.0).scale(x)["y"], [2.0, 6.0])
+
+
+def test_eager_call_takes_strings():
+    assert Scaler(1.0).join(["be", "ll"]) == b"bell"
+
+
+def test_none_and_ints_are_arguments_of_the_trace():
+    scaler = Scaler(2.0)
+    x = np.ones(1, "float32")
+    np.testing.assert_array_equal(scaler.scale(x, None, 3)["y"], [2, 2, 2])
+    np.testing.assert_array_equal(scaler.scale(x, x, 2)["y"], [3, 3])
+
+
+def test_all_lengths_share_a_trace():
+    scaler = Scaler(2.0)
+    for length in (1, 2, 3, 4, 5):
+        scaler.scale(np.ones(length, "float32"))
+    # One for the first shape, one for any.
+    assert scaler.traces == 2
+
+
+def test_each_object_has_graphs_of_its_own():
+    x = np.ones(1, "float32")
+    two, three = Scaler(2.0), Scaler(3.0)
+    assert [two.scale(x)["y"], three.scale(x)["y"]] == [2.0, 3.0]
+
+
+def test_graph_does_not_keep_its_object_alive():
+    scaler = Scaler(2.0)
+    scaler.scale(np.ones(1, "float32"))
+    assert scaler in graph._GRAPHS
+    reference = weakref.ref(scaler)
+    del scaler
+    gc.collect()
+    assert reference() is None
+
+
+def test_becomes_part_of_a_pipeline():
+    scaler = Scaler(2.0)
+    dataset = tf.data.Dataset.from_tensor_slices([[1.0], [3.0], [5.0]])
+    values = [e["y"].numpy()[0] for e in dataset.map(scaler.scale)]
+    assert values == [2.0, 6.0, 10.0]
+    assert scaler.traces == 1
+
+
+def test_failed_assertion_is_a_value_error_in_its_own_words():
+    with pytest.raises(ValueError) as raised:
+        Scaler(1.0).scale(np.ones(9, "float32"))
+    assert str(raised.value) == "Of 9 steps, 8 fit."
+
+
+def test_other_errors_of_the_graph_stay():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        Scaler(1.0).gather(np.ones(3, "float32"))
+
+
+def test_only_tensors_of_a_graph_are_symbolic():
+    seen = []
+
+    def look(x):
+        seen.append(is_symbolic(x))
+        seen.append(is_symbolic(np.ones(1)))
+        seen.append(is_symbolic(tf.RaggedTensor.from_row_lengths(x, [1, 2])))
+        return x
+
+    list(tf.data.Dataset.from_tensors([1, 2, 3]).map(look))
+    assert seen == [True, False, True]
+    assert not is_symbolic(tf.constant(1))
+    assert not is_symbolic("text")

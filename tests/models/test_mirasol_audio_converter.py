@@ -1,0 +1,182 @@
+import keras
+import numpy as np
+import numpy_log_mel
+import pytest
+import tensorflow as tf
+
+from keras_mirasol.models import MirasolAudioConverter
+
+RATE, HOP, MELS = 8000, 400, 16
+MEAN, STD, FLOOR = -7.0, 3.5, 1e-6
+
+
+@pytest.fixture(scope="module")
+def converter():
+    return MirasolAudioConverter(MELS, sampling_rate=RATE)
+
+
+def _noise(seconds=1.0, level=0.5, rate=RATE):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-level, level, int(seconds * rate)).astype("float32")
+
+
+def _tone(hertz, seconds=0.5, amplitude=0.5, rate=RATE):
+    time = np.arange(int(seconds * rate)) / rate
+    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype("float32")
+
+
+@pytest.mark.parametrize("level", [0.5, 1e-3])
+def test_is_a_normalised_log_mel_spectrogram(converter, level):
+    audio = _noise(level=level)
+    expected = numpy_log_mel.log_mel(
+        audio, rate=RATE, hop=HOP, mels=MELS, floor=FLOOR
+    )
+    bands = converter(audio)
+    assert bands.dtype == "float32"
+    np.testing.assert_allclose(bands, (expected - MEAN) / STD, atol=1e-3)
+
+
+def test_every_setting_is_heeded():
+    converter = MirasolAudioConverter(
+        8,
+        band_rate=40.0,
+        sampling_rate=16000,
+        fft_length=2048,
+        min_freq=100.0,
+        floor=1e-3,
+        mean=-2.0,
+        std=0.5,
+    )
+    audio = _noise(rate=16000)
+    expected = numpy_log_mel.log_mel(
+        audio,
+        rate=16000,
+        hop=400,
+        mels=8,
+        floor=1e-3,
+        fft_length=2048,
+        low=100.0,
+    )
+    np.testing.assert_allclose(
+        converter(audio), (expected + 2.0) / 0.5, atol=1e-3
+    )
+
+
+def test_highest_frequency_is_heeded():
+    above = _tone(3000)
+    heard = MirasolAudioConverter(MELS, sampling_rate=RATE)(above)
+    not_heard = MirasolAudioConverter(MELS, sampling_rate=RATE, max_freq=1500)(
+        above
+    )
+    assert heard[2:].max() > not_heard[2:].max() + 2
+
+
+@pytest.mark.parametrize(
+    "samples, bands", [(0, 0), (399, 0), (400, 1), (799, 1), (8000, 20)]
+)
+def test_counts_whole_bands(converter, samples, bands):
+    assert converter(np.zeros(samples, "float32")).shape == (bands, MELS)
+    assert converter.compute_output_shape((samples,)) == (bands, MELS)
+
+
+def test_number_of_bands_may_be_unknown(converter):
+    assert converter.compute_output_shape((None,)) == (None, MELS)
+    assert converter.audio_shape() == (None, MELS)
+
+
+def test_sound_changes_no_band_that_ended_before_it(converter):
+    audio = _noise()
+    before = converter(audio)
+    for band in (0, 7, 18):
+        changed = audio.copy()
+        changed[(band + 1) * HOP :] = 50.0
+        after = converter(changed)
+        np.testing.assert_array_equal(after[: band + 1], before[: band + 1])
+        assert (after[band + 1] != before[band + 1]).any()
+
+
+@pytest.mark.parametrize("hertz", [200, 440, 1000, 2500, 3500])
+def test_a_tone_lands_in_its_mel_bin(converter, hertz):
+    # Bins peak at equal steps of the HTK mel scale, from 40 to 4000 Hz.
+    def mel(f):
+        return 2595 * np.log10(1 + f / 700)
+
+    peaks = np.linspace(mel(40), mel(4000), MELS + 2)[1:-1]
+    expected = np.argmin(np.abs(peaks - mel(hertz)))
+    bands = converter(_tone(hertz))
+    assert (bands[1:].argmax(axis=1) == expected).all()
+
+
+def test_twenty_decibels_are_a_step_of_log_100():
+    converter = MirasolAudioConverter(MELS, sampling_rate=RATE, floor=1e-14)
+    steps = converter(_noise(level=1.0)) - converter(_noise(level=0.1))
+    np.testing.assert_allclose(steps, np.log(100) / STD, atol=1e-3)
+
+
+def test_level_does_not_depend_on_the_band_rate():
+    # A band of any length hears a steady tone as loud.
+    levels = [
+        MirasolAudioConverter(MELS, band_rate=rate, sampling_rate=RATE)(
+            _tone(1000)
+        )[3].max()
+        for rate in (10.0, 20.0, 25.0)
+    ]
+    np.testing.assert_allclose(levels, levels[0], atol=0.2)
+
+
+def test_silence_is_faint_but_there(converter):
+    bands = converter(np.zeros(2000, "float32"))
+    assert bands.shape == (5, MELS)
+    np.testing.assert_allclose(bands, (np.log(FLOOR) - MEAN) / STD, rtol=1e-5)
+
+
+def test_pipeline_gives_the_same(converter):
+    audio = _noise()
+    dataset = tf.data.Dataset.from_tensors(audio).map(converter)
+    np.testing.assert_allclose(
+        next(iter(dataset)), converter(audio), atol=1e-5
+    )
+
+
+def test_lists_and_tensors_are_taken(converter):
+    audio = _noise(0.1)
+    expected = converter(audio)
+    for given in (
+        list(map(float, audio)),
+        keras.ops.convert_to_tensor(audio),
+        tf.constant(audio),
+    ):
+        np.testing.assert_array_equal(converter(given), expected)
+
+
+def test_fft_is_the_power_of_two_that_holds_a_window(converter):
+    assert converter.fft_length == 1024
+    assert MirasolAudioConverter(8, sampling_rate=10240).fft_length == 1024
+    assert MirasolAudioConverter(8, sampling_rate=16000).fft_length == 2048
+
+
+def test_a_band_must_be_whole_samples():
+    with pytest.raises(ValueError, match="sampling_rate=8000, band_rate=30"):
+        MirasolAudioConverter(MELS, band_rate=30, sampling_rate=8000)
+
+
+def test_config_round_trip():
+    settings = dict(
+        num_mels=8,
+        band_rate=40.0,
+        sampling_rate=RATE,
+        fft_length=512,
+        min_freq=100.0,
+        max_freq=3000.0,
+        floor=1e-3,
+        mean=-2.0,
+        std=0.5,
+    )
+    converter = MirasolAudioConverter(**settings)
+    config = converter.get_config()
+    assert {key: config[key] for key in settings} == settings
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(converter)
+    )
+    assert isinstance(copy, MirasolAudioConverter)
+    assert copy.get_config() == config
