@@ -30,29 +30,59 @@ def in_graph(method):
 
         if not tf.executing_eagerly():
             return method(self, *args)
-        graphs = _GRAPHS.setdefault(self, {})
-        if method.__name__ not in graphs:
-            # A weak reference, or the graph would keep its own key alive.
-            owner = weakref.ref(self)
-            graphs[method.__name__] = tf.function(
-                lambda *tensors: method(owner(), *tensors),
-                reduce_retracing=True,
-                autograph=False,
-            )
+        static = {
+            place: arg
+            for place, arg in enumerate(args)
+            if arg is None or isinstance(arg, int)
+        }
         with tf.device("cpu"):
             tensors = [
-                arg
-                if arg is None or isinstance(arg, int)
-                else tf.convert_to_tensor(arg)
-                for arg in args
+                tf.convert_to_tensor(arg)
+                for place, arg in enumerate(args)
+                if place not in static
             ]
+            signature = tuple(map(_any_length, tensors))
+            graphs = _GRAPHS.setdefault(self, {})
+            key = (method.__name__, len(args), *static.items(), signature)
+            if key not in graphs:
+                graphs[key] = _trace(self, method, len(args), static, signature)
             try:
-                outputs = graphs[method.__name__](*tensors)
+                outputs = graphs[key](*tensors)
             except tf.errors.InvalidArgumentError as error:
                 raise _without_graph(error) from None
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     return wrapper
+
+
+def _any_length(tensor):
+    """The type of tensors of other lengths; channels, the last axis, stay."""
+    import tensorflow as tf
+
+    shape = tensor.shape.as_list()
+    channels = shape[-1:] if len(shape) > 1 else []
+    lengths = [None] * (len(shape) - len(channels))
+    return tf.TensorSpec(lengths + channels, tensor.dtype)
+
+
+def _trace(owner, method, num_args, static, signature):
+    """A graph of a method whose static arguments are given by place."""
+    import tensorflow as tf
+
+    # A weak reference, or the graph would keep its own key alive.
+    owner = weakref.ref(owner)
+
+    def call(*tensors):
+        rest = iter(tensors)
+        return method(
+            owner(),
+            *(
+                static[place] if place in static else next(rest)
+                for place in range(num_args)
+            ),
+        )
+
+    return tf.function(call, input_signature=signature, autograph=False)
 
 
 def _without_graph(error):

@@ -35,7 +35,7 @@ def fit_length(signal, length, repeat_last=False):
     Returns:
         A tensor.
     """
-    signal = signal[:length]
+    signal = tf.convert_to_tensor(signal)[:length]
     missing = length - tf.shape(signal)[0]
     if repeat_last:
         filling = tf.repeat(signal[-1:], missing, axis=0)

@@ -65,6 +65,12 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.ByteTokenizer):
             return special[token]
         return super().token_to_id(token)
 
+    def tokenize(self, inputs):
+        if not self._use_tf_workflow() or self.sequence_length:
+            return super().tokenize(inputs)
+        # The base class fails in a graph where all texts are empty.
+        return super().tokenize(inputs + "\0")[..., :-1]
+
     def detokenize(self, inputs):
         """Text of token ids; start, end and padding ids are left out.
 
