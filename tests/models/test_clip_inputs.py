@@ -75,6 +75,14 @@ def test_a_missing_modality_has_no_steps(missing):
     assert [len(a) for a in batch.audio] == [0]
 
 
+def test_a_clip_of_a_batch_may_lack_a_modality():
+    batch = _batch(
+        videos=[None, VIDEO], audio=[AUDIO, None], prompts=["a", "b"]
+    )
+    assert [len(v) for v in batch.videos] == [0, 4]
+    assert [len(a) for a in batch.audio] == [100, 0]
+
+
 def test_silence_is_not_a_missing_modality():
     assert len(_batch(audio=AUDIO, prompts="a").audio[0]) == 100
 

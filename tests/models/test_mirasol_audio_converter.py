@@ -133,9 +133,7 @@ def test_silence_is_faint_but_there(converter):
 def test_pipeline_gives_the_same(converter):
     audio = _noise()
     dataset = tf.data.Dataset.from_tensors(audio).map(converter)
-    np.testing.assert_allclose(
-        next(iter(dataset)), converter(audio), atol=1e-5
-    )
+    np.testing.assert_allclose(next(iter(dataset)), converter(audio), atol=1e-5)
 
 
 def test_lists_and_tensors_are_taken(converter):

@@ -74,6 +74,14 @@ def test_works_in_a_pipeline(tokenizer):
     assert [text.decode() for text in texts.numpy()] == TEXTS
 
 
+@pytest.mark.parametrize("texts", [[""], ["", ""]])
+def test_texts_may_all_be_empty_in_a_pipeline(tokenizer, texts):
+    dataset = tf.data.Dataset.from_tensors(texts).map(tokenizer)
+    assert next(iter(dataset)).to_list() == [[] for _ in texts]
+    dataset = tf.data.Dataset.from_tensors("").map(tokenizer)
+    assert next(iter(dataset)).shape == (0,)
+
+
 def test_leaves_out_special_ids_in_a_pipeline(tokenizer):
     dataset = tf.data.Dataset.from_tensors([[256, 98, 257], [99, 257, 0]])
     texts = next(iter(dataset.map(tokenizer.detokenize)))

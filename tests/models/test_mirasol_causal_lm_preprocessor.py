@@ -1,0 +1,481 @@
+import keras
+import numpy as np
+import pytest
+import small_models
+import tensorflow as tf
+from small_models import BANDS
+from small_models import FRAMES
+from small_models import MELS
+from small_models import SAMPLES
+from small_models import SIZE
+
+from keras_mirasol.models import MirasolAudioConverter
+from keras_mirasol.models import MirasolCausalLMPreprocessor
+from keras_mirasol.models import MirasolVideoConverter
+
+TEXTS = {"prompts": "ab", "responses": "c"}
+
+
+@pytest.fixture(scope="module")
+def preprocessor():
+    return small_models.build_preprocessor()
+
+
+def _video(frames):
+    """Frame k is grey of level 10 k."""
+    levels = 10 * np.arange(frames, dtype="uint8")
+    return np.broadcast_to(
+        levels[:, None, None, None], (frames, 8, 8, 3)
+    ).copy()
+
+
+def _noise(samples):
+    rng = np.random.default_rng(0)
+    return rng.uniform(-0.5, 0.5, samples).astype("float32")
+
+
+def _grey(pixel_values):
+    """The grey levels that frames had."""
+    return np.round((pixel_values.mean(axis=(-3, -2, -1)) + 1) * 127.5)
+
+
+def _features(preprocessor, **clip):
+    return preprocessor({**clip, **TEXTS})[0]
+
+
+# Snippets
+
+
+def test_a_clip_of_whole_snippets(preprocessor):
+    audio = _noise(3 * SAMPLES)
+    x = _features(preprocessor, videos=_video(6), audio=audio)
+    assert x["pixel_values"].shape == (3 * FRAMES, SIZE, SIZE, 3)
+    assert x["audio_features"].shape == (3 * BANDS, MELS)
+    np.testing.assert_array_equal(
+        _grey(x["pixel_values"]), [0, 10, 20, 30, 40, 50]
+    )
+    np.testing.assert_allclose(
+        x["audio_features"], preprocessor.audio_converter(audio), atol=1e-5
+    )
+    assert x["video_mask"].tolist() == x["audio_mask"].tolist() == [True] * 3
+    assert x["video_mask"].dtype == x["audio_mask"].dtype == bool
+    assert x["pixel_values"].dtype == x["audio_features"].dtype == "float32"
+
+
+@pytest.mark.parametrize("frame", range(8))
+def test_a_frame_and_its_samples_are_in_the_same_snippet(preprocessor, frame):
+    # Frame k is on screen from k / 8 s on; the click is in its midst.
+    videos = np.zeros((8, 8, 8, 3), "uint8")
+    videos[frame] = 255
+    audio = np.zeros(4 * SAMPLES, "float32")
+    click = int((frame + 0.5) / 8 * 8000)
+    audio[click - 40 : click + 40] = 0.9
+    x = _features(preprocessor, videos=videos, audio=audio)
+    brightness = x["pixel_values"].reshape(4, -1).mean(axis=1)
+    loudness = np.exp(x["audio_features"]).reshape(4, -1).sum(axis=1)
+    assert np.argmax(brightness) == np.argmax(loudness) == frame // FRAMES
+
+
+def test_video_is_filled_with_its_last_frame(preprocessor):
+    x = _features(preprocessor, videos=_video(3))
+    np.testing.assert_array_equal(_grey(x["pixel_values"]), [0, 10, 20, 20])
+    assert x["video_mask"].tolist() == [True, True]
+
+
+def test_audio_is_filled_with_silence(preprocessor):
+    audio = _noise(SAMPLES + SAMPLES // 2)
+    filled = np.concatenate([audio, np.zeros(SAMPLES // 2, "float32")])
+    x = _features(preprocessor, audio=audio)
+    np.testing.assert_allclose(
+        x["audio_features"], preprocessor.audio_converter(filled), atol=1e-5
+    )
+    assert x["audio_mask"].tolist() == [True, True]
+
+
+def test_less_than_half_a_snippet_is_cut(preprocessor):
+    # As a codec's last block: it makes no snippet of its own.
+    audio = _noise(3 * SAMPLES)
+    x = _features(preprocessor, audio=audio[: 2 * SAMPLES + 999])
+    np.testing.assert_array_equal(
+        x["audio_features"],
+        _features(preprocessor, audio=audio[: 2 * SAMPLES])["audio_features"],
+    )
+    assert x["audio_mask"].tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "samples, snippets", [(1, 1), (2999, 1), (3000, 2), (4999, 2), (5000, 3)]
+)
+def test_rounds_to_the_nearest_snippet(preprocessor, samples, snippets):
+    x = _features(preprocessor, audio=_noise(samples))
+    assert x["audio_mask"].tolist() == [True] * snippets
+    assert x["audio_features"].shape == (snippets * BANDS, MELS)
+
+
+def test_one_frame_is_a_snippet(preprocessor):
+    x = _features(preprocessor, videos=_video(2)[1:])
+    np.testing.assert_array_equal(_grey(x["pixel_values"]), [10, 10])
+    assert x["video_mask"].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    "frames, samples, video_mask, audio_mask",
+    [
+        (6, SAMPLES, [1, 1, 1], [1, 0, 0]),
+        (2, 3 * SAMPLES, [1, 0, 0], [1, 1, 1]),
+        (4, None, [1, 1], [0, 0]),
+        (None, 2 * SAMPLES, [0, 0], [1, 1]),
+        (0, 2 * SAMPLES, [0, 0], [1, 1]),
+        (4, 0, [1, 1], [0, 0]),
+        (None, None, [0], [0]),
+    ],
+)
+def test_masks_say_which_snippets_have_what(
+    preprocessor, frames, samples, video_mask, audio_mask
+):
+    clip = {}
+    if frames is not None:
+        clip["videos"] = _video(frames)
+    if samples is not None:
+        clip["audio"] = _noise(samples)
+    x = _features(preprocessor, **clip)
+    assert x["video_mask"].tolist() == [bool(i) for i in video_mask]
+    assert x["audio_mask"].tolist() == [bool(i) for i in audio_mask]
+    count = len(video_mask)
+    assert x["pixel_values"].shape == (count * FRAMES, SIZE, SIZE, 3)
+    assert x["audio_features"].shape == (count * BANDS, MELS)
+    # What is not there is zero.
+    pixels = x["pixel_values"].reshape(count, -1)
+    bands = x["audio_features"].reshape(count, -1)
+    assert not pixels[~x["video_mask"]].any()
+    assert not bands[~x["audio_mask"]].any()
+
+
+def test_silence_and_black_frames_are_there(preprocessor):
+    x = _features(
+        preprocessor,
+        videos=np.zeros((2, 8, 8, 3), "uint8"),
+        audio=np.zeros(SAMPLES, "float32"),
+    )
+    assert x["video_mask"].all() and x["audio_mask"].all()
+    np.testing.assert_allclose(x["pixel_values"], -1.0)
+    assert (x["audio_features"] < -1.9).all()
+
+
+def test_a_clip_may_be_filled_up_to_more_snippets(preprocessor):
+    clip = preprocessor.preprocess_clip(_video(2), _noise(SAMPLES), 3)
+    assert clip["pixel_values"].shape == (3 * FRAMES, SIZE, SIZE, 3)
+    assert clip["video_mask"].tolist() == [True, False, False]
+    assert clip["audio_mask"].tolist() == [True, False, False]
+
+
+# Batches
+
+
+def _clips():
+    """Of different lengths and sizes; the third has no video."""
+    small = np.full((6, 5, 9, 3), 200, "uint8")
+    none = np.zeros((0, 1, 1, 3), "uint8")
+    return [
+        {"videos": _video(3), "audio": _noise(2 * SAMPLES), **TEXTS},
+        {"videos": small, "audio": _noise(10), "prompts": "", "responses": "d"},
+        {
+            "videos": none,
+            "audio": _noise(SAMPLES),
+            "prompts": "é",
+            "responses": "",
+        },
+    ]
+
+
+def _batch_of(clips):
+    return {key: [clip[key] for clip in clips] for key in clips[0]}
+
+
+def _assert_rows_are(batch, singles):
+    for row, single in enumerate(singles):
+        for key, expected in keras.tree.flatten_with_path(single):
+            got = batch
+            for step in key:
+                got = got[step]
+            got = np.asarray(got)[row]
+            np.testing.assert_allclose(
+                got[: len(expected)], expected, atol=1e-5
+            )
+            assert not got[len(expected) :].any()
+
+
+def test_a_batch_is_its_clips_one_by_one(preprocessor):
+    clips = _clips()
+    batch = preprocessor(_batch_of(clips))
+    assert batch[0]["video_mask"].tolist() == [
+        [True, True, False],
+        [True, True, True],
+        [False, False, False],
+    ]
+    assert batch[0]["audio_mask"].tolist() == [
+        [True, True, False],
+        [True, False, False],
+        [True, False, False],
+    ]
+    _assert_rows_are(batch, [preprocessor(clip) for clip in clips])
+
+
+def test_a_ragged_pipeline_makes_the_same_batch(preprocessor):
+    clips = _clips()
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(clips),
+        output_signature={
+            "videos": tf.TensorSpec((None, None, None, 3), tf.uint8),
+            "audio": tf.TensorSpec((None,), tf.float32),
+            "prompts": tf.TensorSpec((), tf.string),
+            "responses": tf.TensorSpec((), tf.string),
+        },
+    )
+    dataset = dataset.ragged_batch(3).map(preprocessor)
+    _assert_same(next(iter(dataset)), preprocessor(_batch_of(clips)))
+
+
+def _assert_same(got, expected):
+    keras.tree.map_structure(
+        lambda g, e: np.testing.assert_allclose(np.asarray(g), e, atol=1e-5),
+        got,
+        expected,
+    )
+
+
+def test_a_dense_pipeline_makes_the_same_batch(preprocessor):
+    batch = {
+        "videos": np.stack([_video(4), _video(4)[::-1]]),
+        "audio": _noise(2 * SAMPLES).reshape(2, -1),
+        "prompts": np.array([["a", "bc"], ["d", ""]], object),
+        "responses": np.array([["e", "f"], ["g", "h"]], object),
+    }
+    dataset = tf.data.Dataset.from_tensor_slices(batch)
+    _assert_same(
+        next(iter(dataset.batch(2).map(preprocessor))), preprocessor(batch)
+    )
+    clip = {key: batch[key][0] for key in batch}
+    _assert_same(next(iter(dataset.map(preprocessor))), preprocessor(clip))
+
+
+@pytest.mark.parametrize(
+    "missing", [["videos"], ["audio"], ["videos", "audio"]]
+)
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_pipeline_without_a_modality(preprocessor, missing, batched):
+    clip = {
+        "videos": _video(4),
+        "audio": _noise(SAMPLES),
+        **TEXTS,
+    }
+    clip = {key: clip[key] for key in clip if key not in missing}
+    dataset = tf.data.Dataset.from_tensors(clip)
+    if batched:
+        dataset = dataset.batch(1)
+        clip = {key: [clip[key]] for key in clip}
+    _assert_same(next(iter(dataset.map(preprocessor))), preprocessor(clip))
+
+
+def test_shapes_are_known_in_a_pipeline(preprocessor):
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter([]),
+        output_signature={
+            "videos": tf.TensorSpec((None, None, None, 3), tf.uint8),
+            "prompts": tf.TensorSpec((), tf.string),
+            "responses": tf.TensorSpec((), tf.string),
+        },
+    ).map(preprocessor)
+    x, y, sample_weight = dataset.element_spec
+    assert x["pixel_values"].shape.as_list() == [None, SIZE, SIZE, 3]
+    assert x["audio_features"].shape.as_list() == [None, MELS]
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (24,)
+
+
+# Texts
+
+
+def _ids(text):
+    return list(text.encode())
+
+
+def test_texts_are_packed_and_shifted(preprocessor):
+    x, y, sample_weight = preprocessor({"prompts": "ab", "responses": "xyz"})
+    packed = [256, *_ids("ab\n"), *_ids("xyz"), 257]
+    np.testing.assert_array_equal(x["token_ids"][:8], packed)
+    np.testing.assert_array_equal(y[:7], packed[1:])
+    np.testing.assert_array_equal(
+        sample_weight, [0, 0, 0, 1, 1, 1, 1] + [0] * 17
+    )
+    np.testing.assert_array_equal(x["padding_mask"], [1] * 8 + [0] * 16)
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (24,)
+    assert not x["token_ids"][8:].any() and not y[7:].any()
+
+
+def test_what_is_learned_is_the_response_and_the_end(preprocessor):
+    _, y, sample_weight = preprocessor({"prompts": "é?", "responses": "ja"})
+    assert y[sample_weight > 0].tolist() == [*_ids("ja"), 257]
+
+
+def test_several_texts_a_clip(preprocessor):
+    x, y, sample_weight = preprocessor(
+        {
+            "audio": [_noise(SAMPLES)] * 2,
+            "prompts": [["a", "b"], ["c", ""]],
+            "responses": [["d", "e"], ["f", "g"]],
+        }
+    )
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (2, 2, 24)
+    assert x["audio_features"].shape == (2, BANDS, MELS)
+    np.testing.assert_array_equal(
+        x["token_ids"][1, :, :5],
+        [[256, *_ids("c\nf"), 257], [256, *_ids("\ng"), 257, 0]],
+    )
+
+
+def test_separator_and_length_are_heeded():
+    preprocessor = small_models.build_preprocessor(
+        separator=" -> ", sequence_length=9
+    )
+    x, y, _ = preprocessor({"prompts": "a", "responses": "b"})
+    assert x["token_ids"].tolist() == [256, *_ids("a -> b"), 257, 0]
+    preprocessor.sequence_length = 8
+    assert len(preprocessor({"prompts": "a", "responses": "b"})[1]) == 8
+    x, *_ = preprocessor({"prompts": "a", "responses": "b"}, sequence_length=12)
+    assert len(x["token_ids"]) == 12
+
+
+def test_a_text_that_is_too_long_is_refused(preprocessor):
+    fits = {"prompts": "a" * 20, "responses": "bc"}
+    assert preprocessor(fits)[2][-2:].tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError) as raised:
+        preprocessor({"prompts": "a" * 20, "responses": "bcd"})
+    assert (
+        "A text has 26 tokens, with start, separator and end, but there is "
+        "room for 25 only." in str(raised.value)
+    )
+    assert "`sequence_length`" in str(raised.value)
+
+
+def test_a_text_that_is_too_long_is_refused_in_a_pipeline(preprocessor):
+    dataset = tf.data.Dataset.from_tensors(
+        {"prompts": "a" * 30, "responses": "b"}
+    ).map(preprocessor)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="A text has"):
+        next(iter(dataset))
+
+
+def test_labels_of_their_own_are_refused(preprocessor):
+    x = {"prompts": "a", "responses": "b"}
+    for extra in ({"y": np.ones(3)}, {"sample_weight": np.ones(3)}):
+        with pytest.raises(ValueError, match="made of the responses"):
+            preprocessor(x, **extra)
+
+
+@pytest.mark.parametrize("x", ["what?", {"prompts": "a"}, {"video": 1}])
+def test_bad_inputs_are_value_errors(preprocessor, x):
+    with pytest.raises(ValueError, match="prompts|responses|Known keys"):
+        preprocessor(x)
+
+
+def test_all_responses_may_be_empty(preprocessor):
+    x, y, sample_weight = preprocessor({"prompts": "a", "responses": ""})
+    assert x["token_ids"][:5].tolist() == [256, *_ids("a\n"), 257, 0]
+    assert y[sample_weight > 0].tolist() == [257]
+
+
+# Generation
+
+
+def test_prompts_to_be_continued(preprocessor):
+    x = preprocessor.generate_preprocess(
+        {"videos": _video(2), "prompts": ["a", "bc"]}
+    )
+    assert x["token_ids"].shape == (2, 24)
+    assert x["token_ids"][:, :5].tolist() == [
+        [256, *_ids("a\n"), 0, 0],
+        [256, *_ids("bc\n"), 0],
+    ]
+    assert x["padding_mask"].sum(axis=1).tolist() == [3, 4]
+    assert x["pixel_values"].shape == (1, FRAMES, SIZE, SIZE, 3)
+    assert x["audio_mask"].tolist() == [[False]]
+
+
+def test_texts_of_a_batch_stand_together_by_clip(preprocessor):
+    x = preprocessor.generate_preprocess(
+        {
+            "audio": [_noise(SAMPLES), _noise(10)],
+            "prompts": [["a", "b"], ["c", "d"]],
+        }
+    )
+    assert x["audio_features"].shape[0] == 2
+    assert x["token_ids"][:, 1].tolist() == _ids("abcd")
+
+
+def test_length_of_prompts_and_answers(preprocessor):
+    x = preprocessor.generate_preprocess({"prompts": "a"}, sequence_length=5)
+    assert x["token_ids"].tolist() == [[256, *_ids("a\n"), 0, 0]]
+    # A prompt of four tokens needs room for one more at least.
+    preprocessor.generate_preprocess({"prompts": "ab"}, sequence_length=5)
+    with pytest.raises(ValueError, match="4 tokens.*room for 3.*max_length"):
+        preprocessor.generate_preprocess({"prompts": "ab"}, sequence_length=4)
+
+
+def test_generated_tokens_become_texts(preprocessor):
+    token_ids = np.array([_ids("no") + [257, 98], [257, 0, 0, 0], _ids("ring")])
+    masks = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]], bool)
+    assert preprocessor.generate_postprocess(
+        {
+            "token_ids": keras.ops.convert_to_tensor(token_ids),
+            "padding_mask": keras.ops.convert_to_tensor(masks),
+        }
+    ) == ["no", "", "ring"]
+
+
+# Geometry
+
+
+def test_rates_are_those_of_the_converters(preprocessor):
+    assert preprocessor.frame_rate == 8.0
+    assert preprocessor.sampling_rate == 8000
+    assert preprocessor.snippet_seconds == 0.25
+
+
+def test_a_snippet_of_two_durations_is_refused():
+    with pytest.raises(ValueError) as raised:
+        small_models.build_preprocessor(bands_per_snippet=6)
+    for word in (
+        "2 frames at 8.0 a second are 0.25 s",
+        "6 bands at 20.0 a second are 0.3 s",
+        "bands_per_snippet=5",
+    ):
+        assert word in str(raised.value)
+
+
+def test_the_mended_geometry_is_accepted():
+    preprocessor = small_models.build_preprocessor(
+        video_converter=MirasolVideoConverter(SIZE, frame_rate=4.0),
+        audio_converter=MirasolAudioConverter(
+            MELS, band_rate=40.0, sampling_rate=8000
+        ),
+        frames_per_snippet=3,
+        bands_per_snippet=30,
+    )
+    assert preprocessor.snippet_seconds == 0.75
+    x = _features(preprocessor, videos=_video(6), audio=_noise(12000))
+    assert x["pixel_values"].shape == (6, SIZE, SIZE, 3)
+    assert x["audio_features"].shape == (60, MELS)
+    assert x["video_mask"].tolist() == x["audio_mask"].tolist() == [True] * 2
+
+
+def test_config_round_trip():
+    preprocessor = small_models.build_preprocessor(
+        sequence_length=9, separator=" "
+    )
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(preprocessor)
+    )
+    assert isinstance(copy, MirasolCausalLMPreprocessor)
+    assert copy.get_config() == preprocessor.get_config()
+    clip = {"videos": _video(2), "audio": _noise(SAMPLES), **TEXTS}
+    _assert_same(copy(clip), preprocessor(clip))
