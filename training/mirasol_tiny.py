@@ -6,12 +6,14 @@ The clips are sounding shapes, rendered in memory with seeds that no guide or
 test uses, and kept as features; each step reads a batch of clips with several
 questions each. Captions, which say everything that happens in a slot, are
 mixed into the questions: they teach the encoders much sooner than one-word
-answers alone. After every epoch the state is saved to `--out`; started again,
-the script goes on from there. The preset, the curve and the settings are left
-in `--out`.
+answers alone. They are most frequent at first, and make way for the questions
+that are learned last, about two moments or two modalities. After every epoch
+the state is saved to `--out`; started again, the script goes on from there.
+The preset, the curve and the settings are left in `--out`.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -55,6 +57,8 @@ BACKBONE = dict(
     time_wavelengths=(0.75, 30.0),
 )
 SEQUENCE_LENGTH = 64
+# How often questions of a kind are asked, beside captions.
+KIND_WEIGHTS = {"seen": 1, "heard": 1, "fused": 2, "order": 2}
 VALIDATION_SEED = 10_000
 STEPS_PER_EPOCH = 200
 
@@ -117,9 +121,10 @@ class Clips:
 
     def batch(self, rng, batch_size, texts_per_clip, caption_share):
         """A random batch `(x, y, sample_weight)`."""
-        kinds = list(self.texts)
-        shares = [(1 - caption_share) / (len(kinds) - 1)] * len(kinds)
-        shares[kinds.index("caption")] = caption_share
+        kinds = [*KIND_WEIGHTS, "caption"]
+        rest = (1 - caption_share) / sum(KIND_WEIGHTS.values())
+        shares = [rest * weight for weight in KIND_WEIGHTS.values()]
+        shares.append(caption_share)
         clips = rng.integers(len(self.features["video_mask"]), size=batch_size)
         texts = []
         for clip in clips:
@@ -146,19 +151,21 @@ class Clips:
             texts["sample_weight"].astype("float32"),
         )
 
-    def dataset(self, first_step, seed, **settings):
-        """Batches from `first_step` on; step i depends on (seed, i) alone."""
+    def dataset(self, first_step, seed, caption_share, **settings):
+        """Batches from `first_step` on; step i depends on (seed, i) alone.
+
+        `caption_share` is a function of the step.
+        """
 
         def batches():
-            step = first_step
-            while True:
+            for step in itertools.count(first_step):
                 rng = np.random.default_rng([seed, step])
-                yield self.batch(rng, **settings)
-                step += 1
+                share = caption_share(step)
+                yield self.batch(rng, caption_share=share, **settings)
 
         signature = tf.nest.map_structure(
             lambda array: tf.TensorSpec(array.shape, array.dtype),
-            self.batch(np.random.default_rng(0), **settings),
+            self.batch(np.random.default_rng(0), caption_share=0, **settings),
         )
         return tf.data.Dataset.from_generator(
             batches, output_signature=signature
@@ -214,7 +221,7 @@ def main():
     )
     parser.add_argument("--out", type=Path, default="build/mirasol_tiny")
     parser.add_argument("--clips", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=4600)
+    parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--texts-per-clip", type=int, default=6)
     parser.add_argument("--caption-share", type=float, default=0.4)
@@ -258,7 +265,10 @@ def main():
         settings.seed,
         batch_size=settings.batch_size,
         texts_per_clip=settings.texts_per_clip,
-        caption_share=settings.caption_share,
+        # From its first value down to a quarter of it halfway through.
+        caption_share=lambda step: (
+            settings.caption_share * max(0.25, 1 - 1.5 * step / settings.steps)
+        ),
     )
     started = time.time()
     seconds_before = curve[-1]["seconds"] if curve else 0
