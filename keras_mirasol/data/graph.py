@@ -93,6 +93,14 @@ def _without_graph(error):
     return ValueError(" ".join(re.findall(r"\[(.*?)\]", words.split("\n")[0])))
 
 
+def outside_graph(function):
+    """Calls a function outside of the graph that is being traced, if any."""
+    import tensorflow as tf
+
+    with tf.init_scope():
+        return function()
+
+
 def is_symbolic(value):
     """Whether a value is a tensor of a graph that is being traced."""
     import tensorflow as tf

@@ -80,5 +80,10 @@ def next_tokens(token_ids, padding_mask, response_mask):
     return x, token_ids[..., 1:], tf.cast(response_mask[..., 1:], tf.float32)
 
 
+def zero_from(token_ids, first):
+    """Token ids with zeros for those from `first` on."""
+    return token_ids * tf.cast(token_ids < first, token_ids.dtype)
+
+
 def _column(rows, value):
     return tf.RaggedTensor.from_tensor(tf.fill((rows, 1), value))

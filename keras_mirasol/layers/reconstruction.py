@@ -23,10 +23,12 @@ class Reconstruction(keras.layers.Layer):
         self.num_heads = num_heads
 
     def _check(self, target):
-        if any(s % p for s, p in zip(target, self.patch_size, strict=True)):
+        if len(target) != len(self.patch_size) or any(
+            s % p for s, p in zip(target, self.patch_size, strict=True)
+        ):
             raise ValueError(
-                f"`patch_size` must divide the target {target}. Received: "
-                f"patch_size={self.patch_size}"
+                f"`patch_size` must divide the target {target}, axis by axis. "
+                f"Received: patch_size={self.patch_size}"
             )
         return tuple(
             s // p for s, p in zip(target, self.patch_size, strict=True)

@@ -39,6 +39,11 @@ class SpectrogramEmbedding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dim = dim
         self.patch_size = tuple(patch_size)
+        if len(self.patch_size) != 2:
+            raise ValueError(
+                "`patch_size` must be a pair of ints, (bands, mels). "
+                f"Received: {patch_size}"
+            )
         self.wavelengths = tuple(wavelengths)
         self.projection = keras.layers.Dense(
             dim, dtype=self.dtype_policy, name="projection"

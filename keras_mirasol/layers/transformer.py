@@ -42,6 +42,10 @@ class TransformerBlock(keras.layers.Layer):
     Returns:
         `x` transformed; with `cache`, a pair `(x, cache)`.
 
+    Raises:
+        ValueError: if `cache` has no room for `x`, `memory_key_values` are
+            missing, or rows of `x` cannot be shared out to the memories.
+
     Example:
     ```python
     block = keras_mirasol.layers.TransformerBlock(64, 4, 256)
@@ -127,6 +131,7 @@ class TransformerBlock(keras.layers.Layer):
         normed = self.self_attention_norm(x)
         key_values = self.self_attention.key_values(normed, start)
         if cache is not None:
+            _check_room(cache, x, start)
             key_values = cache = ops.slice_update(
                 cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
             )
@@ -148,6 +153,7 @@ class TransformerBlock(keras.layers.Layer):
         return x if cache is None else (x, cache)
 
     def _attend_to_memory(self, x, key_values, mask, training):
+        _check_memory(key_values, x)
         # All texts of a clip, end to end, are one long query to its memory.
         texts_shape = ops.shape(x)
         clips = ops.shape(key_values)[0]
@@ -176,6 +182,31 @@ class TransformerBlock(keras.layers.Layer):
             "rotary_wavelength": self.rotary_wavelength,
             "dropout": self.dropout,
         }
+
+
+def _check_room(cache, x, start):
+    """Refuses a cache that is too short; backends would clip `start`."""
+    room, length = cache.shape[2], x.shape[1]
+    if isinstance(start, int) and length is not None and start + length > room:
+        raise ValueError(
+            f"A cache of {room} positions has no room for {length} from "
+            f"`start` = {start} on. Make longer caches with `empty_caches()`."
+        )
+
+
+def _check_memory(key_values, x):
+    """Refuses rows that cannot be shared out to the memories."""
+    if key_values is None:
+        raise ValueError(
+            "A block with cross attention needs `memory_key_values`. Make "
+            "them with `memory_key_values(memory)`."
+        )
+    rows, clips = x.shape[0], key_values.shape[0]
+    if rows is not None and clips is not None and rows % clips:
+        raise ValueError(
+            "The rows of `x` must be as many for each clip of "
+            f"`memory_key_values`. Received: {rows} rows and {clips} clips"
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")

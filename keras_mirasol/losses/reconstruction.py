@@ -20,6 +20,9 @@ def next_frames_loss(pixel_values, frames, snippet_mask, video_mask):
     Returns:
         A scalar float32 tensor; 0 where no next snippet has video.
 
+    Raises:
+        ValueError: if the sizes of `frames` do not divide.
+
     Example:
     ```python
     clip = np.ones((1, 4, 8, 8, 3))  # two snippets of two frames
@@ -30,6 +33,12 @@ def next_frames_loss(pixel_values, frames, snippet_mask, video_mask):
     """
     count, high, wide, channels = frames.shape[2:]
     height, width = pixel_values.shape[2:4]
+    if height % high or width % wide:
+        raise ValueError(
+            f"The size {high}x{wide} of the reconstructed frames must divide "
+            f"that of `pixel_values`, {height}x{width}. Reconstruct frames of "
+            "another size."
+        )
     target = ops.reshape(
         pixel_values,
         (-1, high, height // high, wide, width // wide, channels),
@@ -59,6 +68,9 @@ def next_spectrogram_loss(
     Returns:
         A scalar float32 tensor; 0 where no next snippet has audio.
 
+    Raises:
+        ValueError: if the mels of `spectrogram` do not divide.
+
     Example:
     ```python
     bands = np.ones((1, 4, 8))  # two snippets of two bands
@@ -70,9 +82,13 @@ def next_spectrogram_loss(
     ```
     """
     count, bins = spectrogram.shape[2:]
-    target = ops.reshape(
-        audio_features, (-1, bins, audio_features.shape[2] // bins)
-    )
+    mels = audio_features.shape[2]
+    if mels % bins:
+        raise ValueError(
+            f"The {bins} mels of the reconstructed spectrogram must divide "
+            f"those of `audio_features`, {mels}. Reconstruct another number."
+        )
+    target = ops.reshape(audio_features, (-1, bins, mels // bins))
     target = ops.reshape(
         ops.mean(target, axis=-1),
         (ops.shape(spectrogram)[0], -1, count, bins),

@@ -3,6 +3,7 @@
 import keras
 import keras_hub
 
+from keras_mirasol.data.graph import outside_graph
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
@@ -82,14 +83,12 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.ByteTokenizer):
             A string, or a list of strings.
         """
         if self._use_tf_workflow():
-            import tensorflow as tf
+            from keras_mirasol.data import text_packing
 
             # Or the base class would keep a tensor of the first graph.
-            with tf.init_scope():
-                self._maybe_initialized_tf()
+            outside_graph(self._maybe_initialized_tf)
             # The base class leaves out zeros.
-            is_byte = tf.cast(inputs < NUM_BYTES, inputs.dtype)
-            return super().detokenize(inputs * is_byte)
+            return super().detokenize(text_packing.zero_from(inputs, NUM_BYTES))
         if hasattr(inputs, "to_list"):  # A ragged tensor.
             inputs = inputs.to_list()
         elif hasattr(inputs, "shape"):

@@ -25,7 +25,7 @@ class ShippedPresets:
                 "metadata": json.loads((folder / "metadata.json").read_text()),
                 "path": str(folder),
             }
-            for folder in sorted(FOLDER.iterdir())
+            for folder in sorted(FOLDER.glob("*"))
             if (folder / "config.json").exists()
         }
 

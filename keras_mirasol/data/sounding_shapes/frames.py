@@ -79,6 +79,17 @@ def render_frames(scene):
     Returns:
         uint8 array of shape `(32, 64, 64, 3)`: 2 seconds at 16 frames a
         second, RGB.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    from keras_mirasol.data import sounding_shapes
+
+    scene = sounding_shapes.sample_scene(np.random.default_rng(0))
+    sounding_shapes.render_frames(scene).shape  # (32, 64, 64, 3)
+    ```
     """
     size = IMAGE_SIZE
     frames = np.empty(

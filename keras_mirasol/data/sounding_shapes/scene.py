@@ -39,6 +39,14 @@ class Event:
 
     Raises:
         ValueError: if the colour, shape or sound is not a known one.
+
+    Example:
+
+    ```python
+    from keras_mirasol.data import sounding_shapes
+
+    event = sounding_shapes.Event("red", "circle", "bell", diameter=0.5)
+    ```
     """
 
     colour: str
@@ -127,6 +135,17 @@ def sample_scene(rng):
 
     Returns:
         A `Scene`.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    from keras_mirasol.data import sounding_shapes
+
+    scene = sounding_shapes.sample_scene(np.random.default_rng(0))
+    scene.events[0].colour, scene.events[0].sound
+    ```
     """
     colours = rng.permutation(len(COLOURS))[:NUM_SLOTS]
     shapes = rng.permutation(len(SHAPES))[:NUM_SLOTS]

@@ -98,6 +98,17 @@ def render_audio(scene):
     Returns:
         float32 array of shape `(32000,)`: 2 seconds at 16 kHz, mono, within
         `[-1, 1]`.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    from keras_mirasol.data import sounding_shapes
+
+    scene = sounding_shapes.sample_scene(np.random.default_rng(0))
+    sounding_shapes.render_audio(scene).shape  # (32000,)
+    ```
     """
     rng = np.random.default_rng(scene.seed)
     audio = np.empty((NUM_SLOTS, _SAMPLES_PER_SLOT), dtype="float32")
