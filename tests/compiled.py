@@ -1,0 +1,15 @@
+"""One program where operations would be compiled one by one."""
+
+import keras
+
+
+def compiled(function):
+    """`function`, compiled on JAX, where each new operation takes long.
+
+    Weights are constants to it: set them before the first call.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
