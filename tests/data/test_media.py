@@ -15,8 +15,6 @@ from keras_mirasol.data import load_clip
 from keras_mirasol.data.media import load_separate
 from keras_mirasol.data.media_file import MediaFile
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-
 
 def greys(videos):
     """The mean grey level of each frame."""
@@ -664,8 +662,8 @@ class TestErrors:
 
 
 @pytest.fixture(scope="module")
-def bunny():
-    path = SHARED / "media" / "bigbuckbunny.mp4"
+def bunny(shared):
+    path = shared / "media" / "bigbuckbunny.mp4"
     if not path.exists():
         pytest.skip("needs shared/media/bigbuckbunny.mp4")
     return path
