@@ -56,6 +56,7 @@ BACKBONE = dict(
     # From three snippets to the longest clips it is meant for.
     time_wavelengths=(0.75, 30.0),
 )
+# Enough for what is asked here; less padding is less work.
 SEQUENCE_LENGTH = 64
 # How often questions of a kind are asked, beside captions.
 KIND_WEIGHTS = {"seen": 1, "heard": 1, "fused": 2, "order": 2}
@@ -70,7 +71,7 @@ def build_task():
         models.MirasolTokenizer(),
         frames_per_snippet=2,
         bands_per_snippet=5,
-        sequence_length=SEQUENCE_LENGTH,
+        sequence_length=96,
     )
     backbone = models.MirasolBackbone(**BACKBONE)
     # Reconstruction keeps the encoders talking until questions hear them.
@@ -111,6 +112,7 @@ class Clips:
             x, y, sample_weight = preprocessor.preprocess_texts(
                 [[q["prompt"] for q in row] for row in asked],
                 [[q["response"] for q in row] for row in asked],
+                SEQUENCE_LENGTH,
             )
             self.texts[kind] = {
                 "token_ids": x["token_ids"].astype("int16"),
