@@ -96,19 +96,18 @@ def map_clips(preprocess_clip, count_snippets, videos, audio, batch_size):
             lambda: videos,
             lambda: tf.zeros((0, 1, 1, 3), tf.uint8),
         )
-        return preprocess_clip(videos, audio, longest)
+        return traced(videos, tf.cast(audio, tf.float32), longest)
 
-    outputs = (
-        tf.function(preprocess_clip)
-        .get_concrete_function(
-            tf.TensorSpec((None, None, None, 3), tf.uint8),
-            tf.TensorSpec((None,), tf.float32),
-            tf.TensorSpec((), tf.int32),
-        )
-        .structured_outputs
+    # Traced once, for its outputs' types and to be called.
+    traced = tf.function(preprocess_clip, autograph=False)
+    traced = traced.get_concrete_function(
+        tf.TensorSpec((None, None, None, 3), tf.uint8),
+        tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((), tf.int32),
     )
     signature = tf.nest.map_structure(
-        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), outputs
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
+        traced.structured_outputs,
     )
     return tf.map_fn(preprocess, (videos, audio), fn_output_signature=signature)
 
