@@ -30,12 +30,18 @@ def next_latent_loss(joint_tokens, predicted, snippet_mask):
     """
     target = ops.stop_gradient(ops.cast(joint_tokens[:, 1:], "float32"))
     predicted = ops.cast(predicted[:, :-1], "float32")
-    cosine = ops.sum(
-        ops.normalize(target, axis=-1) * ops.normalize(predicted, axis=-1),
-        axis=-1,
-    )
+    cosine = ops.sum(_unit(target) * _unit(predicted), axis=-1)
     both = next_snippet_mask(snippet_mask, snippet_mask)[:, :, None]
     return masked_mean(1 - cosine, ops.broadcast_to(both, ops.shape(cosine)))
+
+
+def _unit(x):
+    """Vectors scaled to length 1; those of almost no length stay short.
+
+    `ops.normalize()` has no gradient for zeros but NaN.
+    """
+    squares = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(squares, 1e-6))
 
 
 def next_snippet_mask(snippet_mask, target_mask):

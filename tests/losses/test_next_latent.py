@@ -82,9 +82,16 @@ def test_gradient_flows_into_predictions_alone(normal):
     assert not to_predicted[0, 2].any() and not to_predicted[1, 1:].any()
 
 
-def test_zeros_point_nowhere():
-    zeros = np.zeros((1, 3, 1, 2), "float32")
-    assert_close(next_latent_loss(JOINT_TOKENS, zeros, EVERYTHING), 1.0)
+def test_zeros_point_nowhere_and_are_drawn_to_what_comes_next():
+    zeros = keras.Variable(np.zeros((1, 3, 1, 2), "float32"))
+
+    def loss():
+        return next_latent_loss(JOINT_TOKENS, zeros.value, EVERYTHING)
+
+    assert_close(loss(), 1.0)
+    (gradient,) = gradients(loss, [zeros])
+    assert (-gradient[0, 0, 0]).tolist() == pytest.approx([500.0, 0.0])
+    assert (-gradient[0, 1, 0]).tolist() == pytest.approx([0.0, 500.0])
 
 
 def test_next_snippet_mask():
