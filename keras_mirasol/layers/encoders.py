@@ -14,7 +14,7 @@ class SnippetEncoder(keras.layers.Layer):
 
     Subclasses cut a signal of shape `(batch, T * span, ...)` into snippets of
     `span` steps and turn each into tokens with `embed()`; cost grows linearly
-    with T.
+    with T. Masked snippets are encoded as zeros.
     """
 
     def __init__(self, span, dim, num_layers, num_heads, dropout, **kwargs):
@@ -36,19 +36,39 @@ class SnippetEncoder(keras.layers.Layer):
     def embed(self, snippets, training=None):
         raise NotImplementedError
 
-    def call(self, x, training=None):
+    def call(self, x, snippet_mask=None, training=None):
+        self._check_steps(x, snippet_mask)
         batch, features = ops.shape(x)[0], x.shape[2:]
-        if x.shape[1] is not None and x.shape[1] % self.span:
-            raise ValueError(
-                f"{self.__class__.__name__} takes a whole number of snippets "
-                f"of {self.span} steps each along axis 1. Received: shape "
-                f"{tuple(x.shape)}, that is {x.shape[1]} steps. Pad or cut the "
-                "clip to whole snippets."
-            )
         snippets = ops.reshape(x, (-1, self.span, *features))
+        if snippet_mask is not None:
+            mask = ops.reshape(
+                ops.cast(snippet_mask, "bool"), (-1, 1, *[1] * len(features))
+            )
+            # Here, not after: NaN would get into the gradients of weights
+            # even where no token that it has made is used.
+            snippets = ops.where(mask, snippets, 0)
         tokens = self.embed(snippets, training=training)
         tokens = self.transformer(tokens, training=training)
         return ops.reshape(tokens, (batch, -1, *tokens.shape[1:]))
+
+    def _check_steps(self, x, snippet_mask):
+        steps = x.shape[1]
+        if steps is None:
+            return
+        if steps % self.span:
+            raise ValueError(
+                f"{self.__class__.__name__} takes a whole number of snippets "
+                f"of {self.span} steps each along axis 1. Received: shape "
+                f"{tuple(x.shape)}, that is {steps} steps. Pad or cut the "
+                "clip to whole snippets."
+            )
+        masked = None if snippet_mask is None else snippet_mask.shape[1]
+        if masked not in (None, steps // self.span):
+            raise ValueError(
+                f"{self.__class__.__name__} takes a mask with one value a "
+                f"snippet of {self.span} steps. Received: {steps} steps, that "
+                f"is {steps // self.span} snippets, and a mask of {masked}."
+            )
 
     def compute_output_shape(self, x_shape):
         snippets = None if x_shape[1] is None else x_shape[1] // self.span
@@ -84,13 +104,15 @@ class VideoEncoder(SnippetEncoder):
     Call arguments:
         x: tensor of shape `(batch, T * frames_per_snippet, height, width,
             channels)`; T may vary.
+        snippet_mask: bool tensor of shape `(batch, T)`, `False` for snippets
+            whose content is not to be looked at. Defaults to `None`, all are.
 
     Returns:
         A tensor of shape `(batch, T, tokens, dim)`.
 
     Raises:
-        ValueError: if the frames are no whole number of snippets, or a tube
-            does not fit a snippet.
+        ValueError: if the frames are no whole number of snippets, the mask has
+            another number of them, or a tube does not fit a snippet.
 
     Example:
     ```python
@@ -175,13 +197,15 @@ class AudioEncoder(SnippetEncoder):
 
     Call arguments:
         x: tensor of shape `(batch, T * bands_per_snippet, mels)`; T may vary.
+        snippet_mask: bool tensor of shape `(batch, T)`, `False` for snippets
+            whose content is not to be looked at. Defaults to `None`, all are.
 
     Returns:
         A tensor of shape `(batch, T, tokens, dim)`.
 
     Raises:
-        ValueError: if the bands are no whole number of snippets, or patches
-            do not divide a snippet.
+        ValueError: if the bands are no whole number of snippets, the mask has
+            another number of them, or patches do not divide a snippet.
 
     Example:
     ```python

@@ -97,11 +97,13 @@ def next_spectrogram_loss(
 
 
 def _next_snippet_error(target, reconstruction, snippet_mask, target_mask):
-    error = ops.square(
-        ops.cast(target[:, 1:], "float32")
-        - ops.cast(reconstruction[:, :-1], "float32")
+    mask = next_snippet_mask(snippet_mask, target_mask)
+    within = tuple(range(2, len(target.shape)))
+    target = ops.where(
+        # Not even NaN may pass from what is masked.
+        ops.expand_dims(mask, within),
+        ops.cast(target[:, 1:], "float32"),
+        0,
     )
-    per_snippet = ops.mean(error, axis=tuple(range(2, len(error.shape))))
-    return masked_mean(
-        per_snippet, next_snippet_mask(snippet_mask, target_mask)
-    )
+    error = ops.square(target - ops.cast(reconstruction[:, :-1], "float32"))
+    return masked_mean(ops.mean(error, axis=within), mask)

@@ -197,8 +197,8 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         joint_tokens = self.combiner(
-            self.video_encoder(pixel_values),
-            self.audio_encoder(audio_features),
+            self.video_encoder(pixel_values, video_mask),
+            self.audio_encoder(audio_features, audio_mask),
             video_mask,
             audio_mask,
         )
@@ -262,8 +262,8 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             What `TextDecoder.remember()` makes of the snippet latents.
         """
         joint_tokens = self.combiner(
-            self.video_encoder(pixel_values),
-            self.audio_encoder(audio_features),
+            self.video_encoder(pixel_values, video_mask),
+            self.audio_encoder(audio_features, audio_mask),
             video_mask,
             audio_mask,
         )

@@ -1,11 +1,13 @@
 import functools
 
+import numpy as np
 import pytest
 from arrays import assert_close
 from arrays import assert_same_bits
 from arrays import differ
 from arrays import randomize
 from compiled import compiled
+from gradients import gradients
 from keras import ops
 
 from keras_mirasol.layers import AudioEncoder
@@ -67,6 +69,46 @@ def test_tokens_depend_on_their_snippet_alone(normal, encoder, span, step):
     assert_same_bits(after[:, 1], before[:, 1])
     assert differ(after[:, 0], before[:, 0])
     assert differ(after[:, 2], before[:, 2])
+
+
+@both_encoders
+def test_masked_snippets_are_encoded_as_zeros(normal, encoder, span, step):
+    encode, x = encode_with(encoder), normal(2, 3 * span, *step)
+    mask = np.array([[True, False, True], [True, True, False]])
+    x[0, span : 2 * span] = np.nan
+    x[1, 2 * span :] = np.inf
+    tokens = encode(x, mask)
+    expected = encode(np.where(np.isfinite(x), x, 0), np.ones((2, 3), bool))
+    assert_same_bits(tokens, expected)
+
+
+@both_encoders
+def test_masked_snippets_leave_no_trace_in_gradients(
+    normal, encoder, span, step
+):
+    x, weights = normal(2, 2 * span, *step), encoder().trainable_weights
+    mask = np.array([[True, False], [False, True]])
+
+    def loss(x):
+        return lambda: ops.sum(
+            ops.square(ops.where(mask[:, :, None, None], encoder()(x, mask), 0))
+        )
+
+    masked = x.copy()
+    masked[0, span:] = np.nan
+    masked[1, :span] = np.inf
+    for actual, expected in zip(
+        gradients(loss(masked), weights),
+        gradients(loss(x), weights),
+        strict=True,
+    ):
+        assert_same_bits(actual, expected)
+
+
+@both_encoders
+def test_mask_of_another_number_of_snippets(normal, encoder, span, step):
+    with pytest.raises(ValueError, match="3 snippets, and a mask of 2"):
+        encoder()(normal(2, 3 * span, *step), np.ones((2, 2), bool))
 
 
 @both_encoders

@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
 from arrays import assert_close
+from arrays import assert_same_bits
 from docstrings import check_example
+from gradients import gradients
 
 from keras_mirasol.losses import next_frames_loss
 from keras_mirasol.losses import next_spectrogram_loss
@@ -96,6 +99,28 @@ def test_snippets_that_exist_whose_next_has_the_target(
         media, reconstruction, np.array([snippets]), np.array([targets])
     )
     assert_close(value, expected)
+
+
+@both_losses
+@pytest.mark.parametrize("content", [np.nan, np.inf])
+def test_masked_content_leaves_no_trace(loss, example, content):
+    media, reconstruction = example()
+    reconstruction = keras.Variable(reconstruction + 1)
+    mask = np.array([[True, True, False]])
+    masked = media.copy()
+    masked[:, -2:] = content  # the last snippet
+
+    def value_and_gradient(media):
+        def value():
+            return loss(media, reconstruction.value, EVERYTHING, mask)
+
+        return value(), *gradients(value, [reconstruction])
+
+    expected_value, expected = value_and_gradient(media)
+    value, gradient = value_and_gradient(masked)
+    assert_close(value, 1.0)
+    assert_same_bits(value, expected_value)
+    assert_same_bits(gradient, expected)
 
 
 @both_losses
