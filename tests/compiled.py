@@ -1,4 +1,4 @@
-"""One program where operations would be compiled one by one."""
+"""On JAX, one program or none where operations would be compiled one by one."""
 
 import keras
 
@@ -13,3 +13,16 @@ def compiled(function):
 
         return jax.jit(function)
     return function
+
+
+def traced(check):
+    """Runs a check of shapes and dtypes, on JAX without compiling.
+
+    There they are known from a trace.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.eval_shape(check)
+    else:
+        check()

@@ -9,6 +9,7 @@ from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.reconstruction import FrameReconstruction
 from keras_mirasol.layers.reconstruction import SpectrogramReconstruction
 from keras_mirasol.layers.snippet_transformer import SnippetTransformer
+from keras_mirasol.layers.sparse_tubes import sparse_tubes
 from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
 from keras_mirasol.layers.text_decoder import TextDecoder
 from keras_mirasol.layers.transformer import Transformer
@@ -32,4 +33,5 @@ __all__ = [
     "TransformerCombiner",
     "TubeEmbedding",
     "VideoEncoder",
+    "sparse_tubes",
 ]

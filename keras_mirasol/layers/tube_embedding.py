@@ -181,20 +181,22 @@ def _standardize(tube):
             f'"stride" and "offset". Received: {tube}'
         )
     full = {
-        "kernel": tuple(tube["kernel"]),
-        "stride": tuple(tube.get("stride", tube["kernel"])),
-        "offset": tuple(tube.get("offset", (0, 0, 0))),
+        "kernel": tube["kernel"],
+        "stride": tube.get("stride", tube["kernel"]),
+        "offset": tube.get("offset", (0, 0, 0)),
     }
     for key, triple in full.items():
         least = 0 if key == "offset" else 1
-        if len(triple) != 3 or any(
-            int(size) != size or size < least for size in triple
+        if (
+            not isinstance(triple, (tuple, list))
+            or len(triple) != 3
+            or any(int(size) != size or size < least for size in triple)
         ):
             raise ValueError(
                 f'The "{key}" of a tube must be three ints of at least '
                 f"{least}, (time, height, width). Received: {triple}"
             )
-    return full
+    return {key: tuple(triple) for key, triple in full.items()}
 
 
 def _cut(x, kernel, stride, offset):

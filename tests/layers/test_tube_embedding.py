@@ -125,6 +125,7 @@ def test_tube_that_does_not_fit_is_named(tube):
         ([{"stride": (1, 1, 1)}], 'the key "kernel"'),
         ([{"kernel": (1, 1, 1), "strides": (1, 1, 1)}], "strides"),
         ([{"kernel": (4, 4)}], '"kernel" of a tube must be three ints'),
+        ([{"kernel": 4}], '"kernel" of a tube must be three ints'),
         ([{"kernel": (1.5, 4, 4)}], "at least 1"),
         ([{"kernel": (0, 4, 4)}], "at least 1"),
         ([{"kernel": (1, 4, 4), "stride": (1, 0, 4)}], '"stride"'),
