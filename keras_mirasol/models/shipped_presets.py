@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import keras
+
 FOLDER = Path(__file__).parent.parent / "presets"
+# Weights in one file, or the index of weights in several.
+WEIGHTS_FILES = ("model.weights.h5", "model.weights.json")
 
 
 class _ClassProperty:
@@ -19,11 +23,16 @@ class ShippedPresets:
 
     @_ClassProperty
     def presets(cls):
-        """Shipped presets: a dict from name to metadata."""
+        """Shipped presets: a dict from name to metadata.
+
+        `"has_weights"` says which ship with weights; the others are built
+        with `from_preset(name, load_weights=False)`.
+        """
         return {
             folder.name: {
                 "metadata": json.loads((folder / "metadata.json").read_text()),
                 "path": str(folder),
+                "has_weights": _has_weights(folder),
             }
             for folder in sorted(FOLDER.glob("*"))
             if (folder / "config.json").exists()
@@ -44,21 +53,40 @@ class ShippedPresets:
             An instance of the class.
 
         Raises:
-            ValueError: if there is no such preset.
+            ValueError: if there is no such preset, or weights are asked of
+                one that has none.
 
         Example:
         ```python
         task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
         ```
         """
-        preset = str(preset)
+        name = preset = str(preset)
         shipped = cls.presets
-        if preset in shipped:
-            preset = shipped[preset]["path"]
-        elif "://" not in preset and not Path(preset, "config.json").exists():
+        if name in shipped:
+            preset = shipped[name]["path"]
+        elif "://" not in name and not Path(name, "config.json").exists():
             raise ValueError(
-                f"There is no preset {preset!r}. Use the name of a shipped "
+                f"There is no preset {name!r}. Use the name of a shipped "
                 f"preset, one of {list(shipped)}, or a folder that "
                 "`save_to_preset()` made."
             )
+        takes_weights = issubclass(cls, keras.Model)
+        if (
+            takes_weights
+            and kwargs.get("load_weights", True)
+            and "://" not in preset
+            and not _has_weights(Path(preset))
+        ):
+            with_weights = [n for n in shipped if shipped[n]["has_weights"]]
+            raise ValueError(
+                f"The preset {name!r} has no weights to load. Give "
+                "`load_weights=False` to build it with new weights, to be "
+                "trained, or use a preset that ships with weights, one of "
+                f"{with_weights}."
+            )
         return super().from_preset(preset, **kwargs)
+
+
+def _has_weights(folder):
+    return any((folder / name).exists() for name in WEIGHTS_FILES)

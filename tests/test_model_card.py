@@ -1,0 +1,189 @@
+"""The table of sizes in the README, and the counts it is made of."""
+
+import importlib.util
+import json
+import math
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+import small_models
+
+from keras_mirasol.layers import sparse_tubes
+from keras_mirasol.models import MirasolBackbone
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "benchmarks" / "model_card.py"
+
+
+@pytest.fixture(scope="module")
+def model_card():
+    spec = importlib.util.spec_from_file_location("model_card", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def report():
+    """What the script counts, in a process whose memory can be measured."""
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "--dry-run"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_readme_and_result_are_what_is_counted(model_card, report):
+    result = ROOT / "benchmarks" / "results" / "model_card.json"
+    remedy = "run `python benchmarks/model_card.py`"
+    assert json.loads(result.read_text()) == report, remedy
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = model_card.table(report)
+    assert model_card.with_table(readme, table) == readme, remedy
+
+
+def test_presets_have_the_sizes_that_are_promised(report):
+    counts = {name: p["parameters"] for name, p in report["presets"].items()}
+    assert 0.9e6 < counts["mirasol_tiny"] < 1.2e6
+    assert 27e6 < counts["mirasol_small"] < 33e6
+    assert 230e6 < counts["mirasol_base"] < 270e6
+    assert 2.9e9 < counts["mirasol_3b"] < 3.1e9
+    whole = report["presets"]["mirasol_3b"]["parameters_with_training_heads"]
+    assert counts["mirasol_3b"] < whole < 3.1e9
+    for preset in report["presets"].values():
+        by_part = preset["parameters_by_part"].values()
+        assert sum(by_part) == preset["parameters"]
+
+
+def test_parameters_of_mirasol_3b_by_hand(report):
+    def blocks(count, dim, latent_dim=None):
+        norms, attention = 4 * dim, 4 * (dim + 1) * dim
+        mlp = (dim + 1) * 4 * dim + (4 * dim + 1) * dim
+        if latent_dim:
+            norms += 2 * dim
+            attention += 2 * (dim + 1) * dim + 2 * (latent_dim + 1) * dim
+        return count * (norms + attention + mlp) + 2 * dim
+
+    # Four tubes of RGB voxels at 8 frames a snippet.
+    voxels = 3 * (2 * 8 * 8 + 4 * 4 * 4 + 12 * 12 + 16 * 16)
+    assert report["presets"]["mirasol_3b"]["parameters_by_part"] == {
+        # Biases, norm and the positions' gain beside the kernels.
+        "video encoder": voxels * 1280 + 6 * 1280 + 1 + blocks(32, 1280),
+        "audio encoder": 16 * 16 * 1024 + 3 * 1024 + 1 + blocks(24, 1024),
+        # Projections of both modalities, 32 queries.
+        "Combiner": (1280 + 1 + 1024 + 1 + 32) * 1536 + blocks(6, 1536),
+        # The norm of what comes in, 32 places, the positions' gain.
+        "latent model": (2 + 32) * 1536 + 1 + blocks(12, 1536),
+        # Bytes, start and end; "nothing".
+        "text decoder": 258 * 2048 + 1536 + blocks(24, 2048, 1536),
+    }
+
+
+def test_weights_are_counted_without_being_allocated(report):
+    # The largest process that any test has started, this one or larger.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024
+    weights = 4 * report["presets"]["mirasol_3b"]["parameters"]
+    assert peak < weights / 2
+
+
+def test_tokens_a_snippet(report):
+    tokens = {
+        name: preset["tokens_per_snippet"]
+        for name, preset in report["presets"].items()
+    }
+    # A stem of three halvings, then tubes of 2 x 2 x 2 in 2 or 4 frames.
+    assert tokens["mirasol_tiny"] == {
+        "video": 2 * 2,
+        "audio": 1 * 4,
+        "joint": 4,
+    }
+    assert tokens["mirasol_small"] == {
+        "video": 2 * 8 * 8,
+        "audio": 4 * 4,
+        "joint": 8,
+    }
+    sparse = {"video": 98 + 98 + 98 + 196, "audio": 5 * 8}
+    assert tokens["mirasol_base"] == {**sparse, "joint": 16}
+    assert tokens["mirasol_3b"] == {**sparse, "joint": 32}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"image_size": 32, "stem_filters": (6, 10)},
+        {"image_size": 32, "frames_per_snippet": 4, "tubes": sparse_tubes(4)},
+        {"video_hidden_dim": 24, "audio_hidden_dim": 8, "latent_num_layers": 3},
+    ],
+    ids=["dense", "stem", "sparse", "widths"],
+)
+def test_operations_are_those_of_the_traced_matrix_products(
+    model_card, changes
+):
+    if keras.backend.backend() != "jax":
+        pytest.skip("JAX shows what a model computes")
+    import jax
+
+    backbone = small_models.build_backbone(**changes)
+    snippets = 3
+    frames, height, width = backbone.frames_per_snippet, *backbone.image_size
+    shapes = {
+        "pixels": (1, snippets * frames, height, width, 3),
+        "bands": (1, snippets * small_models.BANDS, small_models.MELS),
+    }
+
+    def latents(pixels, bands, mask):
+        return backbone.snippet_transformer(
+            backbone.combiner(
+                backbone.video_encoder(pixels),
+                backbone.audio_encoder(bands),
+                mask,
+                mask,
+            )
+        )
+
+    jaxpr = jax.make_jaxpr(latents)(
+        *(jax.ShapeDtypeStruct(s, "float32") for s in shapes.values()),
+        jax.ShapeDtypeStruct((1, snippets), "bool"),
+    )
+    flops = model_card.clip_flops(backbone, snippets)
+    assert sum(flops.values()) == sum(traced_flops(jaxpr.jaxpr))
+
+
+def traced_flops(jaxpr):
+    """Operations of every matrix product in a JAX program."""
+    from jax.extend.core import jaxprs_in_params
+
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            left, out = equation.invars[0].aval, equation.outvars[0].aval
+            inner = [left.shape[axis] for axis in contracted]
+            yield 2 * out.size * math.prod(inner)
+        for inner in jaxprs_in_params(equation.params):
+            yield from traced_flops(inner)
+
+
+def test_numbers_have_three_digits(model_card):
+    numbers = [1_013_043, 30_643_267, 999_999, 631_961_601, 3_009_904_131]
+    assert [model_card.three_digits(n, "KMB") for n in numbers] == [
+        "1.01M",
+        "30.6M",
+        "1.00M",
+        "632M",
+        "3.01B",
+    ]
+
+
+def test_a_text_without_markers_is_refused(model_card):
+    with pytest.raises(ValueError, match="must have the markers"):
+        model_card.with_table("# A README", "| table |\n")
+
+
+def test_presets_are_those_of_the_backbone(report):
+    assert set(report["presets"]) == set(MirasolBackbone.presets)
