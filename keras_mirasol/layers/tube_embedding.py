@@ -30,7 +30,8 @@ class TubeEmbedding(keras.layers.Layer):
         dim: int. Width of a token.
         tubes: list of dicts with keys `"kernel"`, `"stride"` (defaults to the
             kernel) and `"offset"` (defaults to zeros), each a triple of ints
-            (time, height, width), in frames and pixels.
+            (time, height, width), in frames and pixels. TubeViT's are made by
+            `keras_mirasol.layers.sparse_tubes`.
         wavelengths: pair of floats, the shortest and longest wavelength of
             the positions, in frames and pixels. Defaults to `(4.0, 1000.0)`.
         **kwargs: see `keras.layers.Layer`.
