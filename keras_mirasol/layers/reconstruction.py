@@ -7,13 +7,15 @@ from keras import ops
 
 from keras_mirasol.layers.attention import Attention
 from keras_mirasol.layers.transformer import almost_zero
+from keras_mirasol.layers.transformer import gelu
 from keras_mirasol.layers.transformer import layer_norm
 
 
 class Reconstruction(keras.layers.Layer):
     """Learned queries, one a patch, read the latents; a Dense draws patches.
 
-    The parameters grow with the number of patches times the width, not with
+    An MLP lets a patch make its own of what it reads: attention alone gives
+    all of them the same where there is but one latent a snippet. The parameters grow with the number of patches times the width, not with
     the number of pixels times the number of latents.
     """
 
@@ -46,6 +48,19 @@ class Reconstruction(keras.layers.Layer):
             self.num_heads, dim, dtype=self.dtype_policy, name="attention"
         )
         self.attention.build((None, count, dim))
+        self.mlp_norm = layer_norm("mlp_norm", self.dtype_policy)
+        self.mlp_norm.build((None, count, dim))
+        self.mlp_hidden = keras.layers.Dense(
+            2 * dim,
+            activation=gelu,
+            dtype=self.dtype_policy,
+            name="mlp_hidden",
+        )
+        self.mlp_hidden.build((None, count, dim))
+        self.mlp_output = keras.layers.Dense(
+            dim, dtype=self.dtype_policy, name="mlp_output"
+        )
+        self.mlp_output.build((None, count, 2 * dim))
         self.norm = layer_norm("norm", self.dtype_policy)
         self.norm.build((None, count, dim))
         self.patch = keras.layers.Dense(
@@ -67,6 +82,7 @@ class Reconstruction(keras.layers.Layer):
         read = queries + self.attention(
             queries, self.attention.key_values(latents)
         )
+        read = read + self.mlp_output(self.mlp_hidden(self.mlp_norm(read)))
         return ops.reshape(
             self.patch(self.norm(read)),
             (-1, *self.grid, *self.patch_size, self.channels),

@@ -4,6 +4,7 @@ from arrays import assert_close
 from arrays import assert_same_bits
 from arrays import dense
 from arrays import differ
+from arrays import gelu
 from arrays import layer_norm
 from arrays import randomize
 from compiled import compiled
@@ -64,7 +65,10 @@ def test_each_query_reads_the_latents_and_draws_its_patch(
     queries = np.stack(2 * [ops.convert_to_numpy(head.queries)])
     key_values = compiled(head.attention.key_values)(latents[:, 1])
     read = ops.convert_to_numpy(compiled(head.attention)(queries, key_values))
-    drawn = dense(layer_norm(queries + read, head.norm.weights), head.patch)
+    read = queries + read
+    hidden = dense(layer_norm(read, head.mlp_norm.weights), head.mlp_hidden)
+    read = read + dense(gelu(hidden), head.mlp_output)
+    drawn = dense(layer_norm(read, head.norm.weights), head.patch)
     drawn = drawn.reshape(2, 2, 2, 2, 3)
     spectrogram = ops.convert_to_numpy(compiled(head)(latents))[:, 1]
     assert_close(spectrogram[:, :2, 3:], drawn[:, 0, 1])
@@ -83,11 +87,12 @@ def test_snippets_are_drawn_one_by_one(frame_head, normal):
 
 def test_exact_number_of_weights(frame_head, spectrogram_head):
     attention, norm = 4 * (8 * 8 + 8), 2 * 8
+    mlp = norm + (8 * 16 + 16) + (16 * 8 + 8)
     assert frame_head.count_params() == (
-        8 * 8 + attention + norm + (8 * 18 + 18)
+        8 * 8 + attention + mlp + norm + (8 * 18 + 18)
     )
     assert spectrogram_head.count_params() == (
-        4 * 8 + attention + norm + (8 * 6 + 6)
+        4 * 8 + attention + mlp + norm + (8 * 6 + 6)
     )
 
 
