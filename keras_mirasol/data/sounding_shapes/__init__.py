@@ -25,9 +25,13 @@ Kinds of question, each with a prompt and its response for the clip above:
 | `order`   | what is heard after the bell? drum                          |
 | `caption` | what happens last? a green square and a buzz                |
 | `relay`   | what shape is on screen right after the bell is heard? ring |
+| `story`   | what happens? a red circle and a bell, then a blue ring and |
+|           | a drum, then a white cross and a tone, then a green square  |
+|           | and a buzz                                                  |
 
-`write_corpus` asks the first four (`KINDS`) by default and the last two
-(`EXTRA_KINDS`) on request.
+`write_corpus` asks the first four (`KINDS`) by default and the last three
+(`EXTRA_KINDS`) on request. A `story` and its prompt have up to 140 characters:
+a preprocessor needs a `sequence_length` with room for them.
 
 The best accuracy that can be reached without a modality, over questions drawn
 uniformly from a kind and asked one at a time, is the average over the kind's
@@ -41,13 +45,15 @@ forms of question, each of which has equally many questions:
 | `order`   | (1 + 1 + 1/5) / 3           | (1/5 + 1/4 + 1) / 3         |
 | `caption` | 1/6                         | 1/6 * 1/5                   |
 | `relay`   | (1/3 + 1/3 + 1/6 + 1/6) / 4 | (1/6 + 1/5 + 1/3 + 1/3) / 4 |
+| `story`   | 1 / (6*5*4*3)               | 1 / (6*5*4*3 * 5*4*3*2)     |
 
 For example, the four forms of `fused` ask for a colour by a sound, a shape by
 a sound, a sound by a shape and a sound by a colour. Without audio, the four
 colours and shapes are seen, but not which of them was on (1/4), and the sound
 is one of six (1/6). An `order` question names an item that is not the answer,
 which leaves 5 colours, 4 shapes or 5 sounds; a `relay` question rules out the
-first slot or the last, which leaves three.
+first slot or the last, which leaves three. A `story` names all four sounds,
+of six, in order, and likewise the colours, of six, and the shapes, of five.
 `BEST_WITHOUT_AUDIO` and `BEST_WITHOUT_VIDEO` hold these numbers.
 """
 

@@ -3,9 +3,10 @@
 # The kinds `write_corpus` asks by default: `seen` needs the video, `heard` the
 # audio, `order` one of the two, `fused` both at the same moment.
 KINDS = ("seen", "heard", "fused", "order")
-# Asked on request alone: `caption` says in full what happens in a slot, and
-# `relay` needs the two modalities at neighbouring moments.
-EXTRA_KINDS = ("caption", "relay")
+# Asked on request alone: `caption` says in full what happens in a slot,
+# `relay` needs the two modalities at neighbouring moments, and `story` says in
+# full what happens in the clip.
+EXTRA_KINDS = ("caption", "relay", "story")
 
 # The best accuracy a model can reach when a modality is taken from it, over
 # uniformly drawn questions of a kind, asked one at a time. The package's
@@ -17,6 +18,7 @@ BEST_WITHOUT_AUDIO = {
     "order": 11 / 15,
     "caption": 1 / 6,
     "relay": 1 / 4,
+    "story": 1 / 360,
 }
 BEST_WITHOUT_VIDEO = {
     "seen": 11 / 60,
@@ -25,6 +27,7 @@ BEST_WITHOUT_VIDEO = {
     "order": 29 / 60,
     "caption": 1 / 30,
     "relay": 31 / 120,
+    "story": 1 / 43200,
 }
 
 _ORDINALS = ("first", "second", "third", "last")
@@ -82,10 +85,17 @@ def _order(events):
             yield f"what is heard {when} the {cue.sound}?", event.sound
 
 
+def _told(event):
+    return f"a {event.colour} {event.shape} and a {event.sound}"
+
+
 def _caption(events):
     for ordinal, event in zip(_ORDINALS, events, strict=True):
-        response = f"a {event.colour} {event.shape} and a {event.sound}"
-        yield f"what happens {ordinal}?", response
+        yield f"what happens {ordinal}?", _told(event)
+
+
+def _story(events):
+    yield "what happens?", ", then ".join(_told(event) for event in events)
 
 
 _ASK = {
@@ -95,6 +105,7 @@ _ASK = {
     "order": _order,
     "caption": _caption,
     "relay": _relay,
+    "story": _story,
 }
 
 

@@ -106,6 +106,10 @@ EXPECTED = {
         what is heard right before white is on screen? drum
         what is heard right before green is on screen? tone
     """,
+    "story": (
+        "what happens? a red circle and a bell, then a blue ring and a drum, "
+        "then a white cross and a tone, then a green square and a buzz"
+    ),
 }
 
 
@@ -130,7 +134,7 @@ def test_prompts_are_short_and_unambiguous():
 
 
 def test_unknown_kinds_are_refused():
-    with pytest.raises(ValueError, match="seen, heard, .*relay.*'smelt'"):
+    with pytest.raises(ValueError, match="seen, heard, .*story.*'smelt'"):
         sounding_shapes.questions(SCENE, "smelt")
 
 
