@@ -4,10 +4,12 @@
 
 The clips are sounding shapes, rendered in memory with seeds that no guide or
 test uses, and kept as features; each step reads a batch of clips with several
-questions each. Captions, which say everything that happens in a slot, are
-mixed into the questions: they teach the encoders much sooner than one-word
-answers alone. They are most frequent at first, and make way for the questions
-that are learned last, about two moments or two modalities. After every epoch
+texts each. Captions and moments, which say all that happens in a slot, are
+mixed into the questions: they teach much sooner than one-word answers alone.
+A caption is asked for by time. A moment is any of the clip's, told with the
+sound first or last, so that what comes second has to be found by what came
+first: it teaches to join what is seen with what is heard. Both are frequent at
+first and then make way for questions. After every epoch
 the state is saved to `--out`; started again, the script goes on from there.
 The preset, the curve and the settings are left in `--out`.
 """
@@ -35,7 +37,7 @@ BACKBONE = dict(
     bands_per_snippet=5,
     image_size=32,
     num_mels=32,
-    num_joint_tokens=4,
+    num_joint_tokens=1,
     tubes=[{"kernel": (2, 2, 2)}],
     stem_filters=(24, 48, 64),
     audio_patch_size=(5, 8),
@@ -58,8 +60,16 @@ BACKBONE = dict(
 )
 # Enough for what is asked here; less padding is less work.
 SEQUENCE_LENGTH = 64
-# How often questions of a kind are asked, beside captions.
-KIND_WEIGHTS = {"seen": 1, "heard": 1, "fused": 2, "order": 2}
+# How often texts of a kind are read, from a step on.
+PHASES = {
+    0: dict(seen=1, heard=1, fused=2, order=3, caption=2, moment=4),
+    1400: dict(seen=2, heard=1, fused=1, order=1, caption=5),
+    2600: dict(seen=2, heard=1, fused=4, order=4, caption=1, moment=4),
+    4000: dict(seen=3, heard=1, fused=3, order=7, caption=1, moment=3),
+    5000: dict(seen=5, heard=1, fused=3, order=5, caption=2, moment=2),
+}
+KINDS = (*sounding_shapes.KINDS, "caption", "moment")
+TEXT_PARTS = ("token_embedding", "text_decoder")
 VALIDATION_SEED = 10_000
 STEPS_PER_EPOCH = 200
 
@@ -82,6 +92,39 @@ def build_task():
         frame_weight=1.0,
         spectrogram_weight=0.3,
     )
+
+
+def moments(scene):
+    """Prompts and responses that tell of one slot, its halves in any order."""
+    texts = []
+    for event in scene.events:
+        seen, heard = f"a {event.colour} {event.shape}", f"a {event.sound}"
+        for halves in ((seen, heard), (heard, seen)):
+            texts.append(
+                {"prompt": "a moment?", "response": " and ".join(halves)}
+            )
+    return texts
+
+
+# Any of several responses is right.
+TELLING = {"moment": moments}
+
+
+class AdamWByPart(keras.optimizers.AdamW):
+    """AdamW with a slower pace for all but the text decoder.
+
+    The decoder, narrow and shallow, learns to look things up in the latents
+    several times sooner at a rate that would undo the encoders.
+    """
+
+    def __init__(self, *args, other_parts=1.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.other_parts = other_parts
+
+    def update_step(self, gradient, variable, learning_rate):
+        if variable.path.split("/")[0] not in TEXT_PARTS:
+            learning_rate = learning_rate * self.other_parts
+        super().update_step(gradient, variable, learning_rate)
 
 
 class Clips:
@@ -107,8 +150,11 @@ class Clips:
             key: np.stack([clip[key] for clip in features])
             for key in features[0]
         }
-        for kind in (*sounding_shapes.KINDS, "caption"):
-            asked = [sounding_shapes.questions(s, kind) for s in scenes]
+        for kind in KINDS:
+            ask = TELLING.get(
+                kind, lambda s, kind=kind: sounding_shapes.questions(s, kind)
+            )
+            asked = [ask(scene) for scene in scenes]
             x, y, sample_weight = preprocessor.preprocess_texts(
                 [[q["prompt"] for q in row] for row in asked],
                 [[q["response"] for q in row] for row in asked],
@@ -121,17 +167,16 @@ class Clips:
                 "sample_weight": sample_weight.astype(bool),
             }
 
-    def batch(self, rng, batch_size, texts_per_clip, caption_share):
+    def batch(self, rng, step, batch_size, texts_per_clip):
         """A random batch `(x, y, sample_weight)`."""
-        kinds = [*KIND_WEIGHTS, "caption"]
-        rest = (1 - caption_share) / sum(KIND_WEIGHTS.values())
-        shares = [rest * weight for weight in KIND_WEIGHTS.values()]
-        shares.append(caption_share)
+        phase = PHASES[max(first for first in PHASES if first <= step)]
+        shares = np.array([phase.get(kind, 0) for kind in KINDS])
+        shares = shares / shares.sum()
         clips = rng.integers(len(self.features["video_mask"]), size=batch_size)
         texts = []
         for clip in clips:
-            for kind in rng.choice(len(kinds), texts_per_clip, p=shares):
-                asked = self.texts[kinds[kind]]
+            for kind in rng.choice(len(KINDS), texts_per_clip, p=shares):
+                asked = self.texts[KINDS[kind]]
                 question = rng.integers(asked["y"].shape[1])
                 texts.append({key: asked[key][clip, question] for key in asked})
         shape = (batch_size, texts_per_clip, SEQUENCE_LENGTH)
@@ -153,21 +198,17 @@ class Clips:
             texts["sample_weight"].astype("float32"),
         )
 
-    def dataset(self, first_step, seed, caption_share, **settings):
-        """Batches from `first_step` on; step i depends on (seed, i) alone.
-
-        `caption_share` is a function of the step.
-        """
+    def dataset(self, first_step, seed, **settings):
+        """Batches from `first_step` on; step i depends on (seed, i) alone."""
 
         def batches():
             for step in itertools.count(first_step):
                 rng = np.random.default_rng([seed, step])
-                share = caption_share(step)
-                yield self.batch(rng, caption_share=share, **settings)
+                yield self.batch(rng, step, **settings)
 
         signature = tf.nest.map_structure(
             lambda array: tf.TensorSpec(array.shape, array.dtype),
-            self.batch(np.random.default_rng(0), caption_share=0, **settings),
+            self.batch(np.random.default_rng(0), 0, **settings),
         )
         return tf.data.Dataset.from_generator(
             batches, output_signature=signature
@@ -189,6 +230,8 @@ def exact_match(task, clips, texts_per_clip=4, batch_size=32):
     }
     scores = {}
     for kind, texts in clips.texts.items():
+        if kind in TELLING:
+            continue
         rng = np.random.default_rng(0)
         rows = np.arange(len(present))[:, None]
         columns = rng.integers(
@@ -223,11 +266,11 @@ def main():
     )
     parser.add_argument("--out", type=Path, default="build/mirasol_tiny")
     parser.add_argument("--clips", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=6200)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--texts-per-clip", type=int, default=6)
-    parser.add_argument("--caption-share", type=float, default=0.4)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--other-parts", type=float, default=1 / 3)
     parser.add_argument("--seed", type=int, default=1)
     settings = parser.parse_args()
     settings.out.mkdir(parents=True, exist_ok=True)
@@ -236,7 +279,7 @@ def main():
     task = build_task()
     preprocessor, task.preprocessor = task.preprocessor, None
     task.compile(
-        keras.optimizers.AdamW(
+        AdamWByPart(
             keras.optimizers.schedules.CosineDecay(
                 0.0,
                 settings.steps,
@@ -247,6 +290,7 @@ def main():
             weight_decay=0.01,
             beta_2=0.98,
             clipnorm=1.0,
+            other_parts=settings.other_parts,
         )
     )
     task.optimizer.build(task.trainable_variables)
@@ -267,10 +311,6 @@ def main():
         settings.seed,
         batch_size=settings.batch_size,
         texts_per_clip=settings.texts_per_clip,
-        # From its first value down to a quarter of it halfway through.
-        caption_share=lambda step: (
-            settings.caption_share * max(0.25, 1 - 1.5 * step / settings.steps)
-        ),
     )
     started = time.time()
     seconds_before = curve[-1]["seconds"] if curve else 0
