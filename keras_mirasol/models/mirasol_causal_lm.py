@@ -4,19 +4,11 @@ import keras
 import keras_hub
 from keras import ops
 
-from keras_mirasol import losses
-from keras_mirasol.layers import FrameReconstruction
-from keras_mirasol.layers import NextLatentPredictor
-from keras_mirasol.layers import SpectrogramReconstruction
-from keras_mirasol.models.mirasol_backbone import MirasolBackbone
-from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
-    MirasolCausalLMPreprocessor,
-)
-from keras_mirasol.models.shipped_presets import ShippedPresets
+from keras_mirasol.models.objective_task import ObjectiveTask
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
+class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
     """Answers prompts about clips of video and audio.
 
     Trained with cross-entropy on the tokens of responses, and, each with a
@@ -67,9 +59,6 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
     ```
     """
 
-    backbone_cls = MirasolBackbone
-    preprocessor_cls = MirasolCausalLMPreprocessor
-
     def __init__(
         self,
         backbone,
@@ -82,75 +71,26 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
         mel_downsampling=2,
         **kwargs,
     ):
-        if preprocessor is not None:
-            _check_match(backbone, preprocessor)
-        dtype = backbone.dtype_policy
-        # === Layers ===
-        self.backbone = backbone
-        self.preprocessor = preprocessor
-        heads = {}
-        if latent_weight:
-            heads["predicted_joint_tokens"] = NextLatentPredictor(
-                dtype=dtype, name="next_latent_predictor"
-            )
-        if frame_weight:
-            height, width = backbone.image_size
-            frames = backbone.frames_per_snippet
-            heads["frames"] = FrameReconstruction(
-                (
-                    frames,
-                    height // frame_downsampling,
-                    width // frame_downsampling,
-                    3,
+        outputs = backbone(backbone.input)
+        super().__init__(
+            backbone,
+            preprocessor,
+            snippet_latents=outputs["snippet_latents"],
+            outputs={
+                "logits": backbone.token_embedding(
+                    outputs["sequence_output"], reverse=True
                 ),
-                patch_size=(frames, 4, 4),
-                num_heads=backbone.num_heads,
-                dtype=dtype,
-                name="frame_reconstruction",
-            )
-        if spectrogram_weight:
-            bands = backbone.bands_per_snippet
-            heads["spectrogram"] = SpectrogramReconstruction(
-                (bands, backbone.num_mels // mel_downsampling),
-                patch_size=(bands, 4),
-                num_heads=backbone.num_heads,
-                dtype=dtype,
-                name="spectrogram_reconstruction",
-            )
-
-        # === Functional Model ===
-        inputs = backbone.input
-        outputs = backbone(inputs)
-        latents = outputs["snippet_latents"]
-        outputs = {
-            "logits": backbone.token_embedding(
-                outputs["sequence_output"], reverse=True
-            ),
-            "joint_tokens": outputs["joint_tokens"],
-            **{name: head(latents) for name, head in heads.items()},
-        }
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        # Texts may also come as (batch, texts_per_clip, L); see `call()`.
-        self.input_spec = None
-
-        # === Config ===
-        self.objective_weights = {
-            "text": text_weight,
-            "latent": latent_weight,
-            "frame": frame_weight,
-            "spectrogram": spectrogram_weight,
-        }
-        self.frame_downsampling = frame_downsampling
-        self.mel_downsampling = mel_downsampling
-
-        # === Metrics ===
-        self.loss_trackers = {
-            name: keras.metrics.Mean(name=f"{name}_loss")
-            for name, weight in self.objective_weights.items()
-            if weight
-        }
-        self.token_accuracy = keras.metrics.SparseCategoricalAccuracy(
-            name="token_accuracy"
+                "joint_tokens": outputs["joint_tokens"],
+            },
+            objective_weights={
+                "text": text_weight,
+                "latent": latent_weight,
+                "frame": frame_weight,
+                "spectrogram": spectrogram_weight,
+            },
+            frame_downsampling=frame_downsampling,
+            mel_downsampling=mel_downsampling,
+            **kwargs,
         )
 
     def compile(self, optimizer="auto", *, sampler="greedy", **kwargs):
@@ -168,102 +108,17 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
         Raises:
             ValueError: if a loss or metrics are given.
         """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) not in (None, "auto"):
-                raise ValueError(
-                    f"`{name}` cannot be set: the objectives and what is "
-                    "tracked belong to the model. Use the `*_weight` "
-                    "arguments of `MirasolCausalLM`."
-                )
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(1e-4)
-        super().compile(
-            optimizer=optimizer,
-            loss=None,
-            weighted_metrics=None,
-            sampler=sampler,
-            **kwargs,
-        )
+        super().compile(optimizer, sampler=sampler, **kwargs)
 
     def get_compile_config(self):
         return {
-            "optimizer": keras.optimizers.serialize(self.optimizer),
+            **super().get_compile_config(),
             "sampler": keras_hub.samplers.serialize(self.sampler),
-            "jit_compile": self.jit_compile,
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": self.steps_per_execution,
         }
 
     def compile_from_config(self, config):
-        self.compile(
-            **{
-                **config,
-                "optimizer": keras.optimizers.deserialize(config["optimizer"]),
-                "sampler": keras_hub.samplers.deserialize(config["sampler"]),
-            }
-        )
-        self.optimizer.build(self.trainable_variables)
-
-    def preprocess_samples(self, x, y=None, sample_weight=None):
-        # What `clip_dataset` makes with a preprocessor is ready.
-        if "token_ids" in x:
-            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-        return super().preprocess_samples(x, y, sample_weight)
-
-    def call(self, inputs, training=None, mask=None):
-        texts_shape = ops.shape(inputs["token_ids"])
-        if len(texts_shape) == 2:
-            return super().call(inputs, training=training)
-        length = texts_shape[-1]
-        outputs = super().call(
-            {
-                **inputs,
-                "token_ids": ops.reshape(inputs["token_ids"], (-1, length)),
-                "padding_mask": ops.reshape(
-                    inputs["padding_mask"], (-1, length)
-                ),
-            },
-            training=training,
-        )
-        logits = outputs["logits"]
-        logits = ops.reshape(logits, (*texts_shape, logits.shape[-1]))
-        return {**outputs, "logits": logits}
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        video_mask = ops.cast(x["video_mask"], "bool")
-        audio_mask = ops.cast(x["audio_mask"], "bool")
-        snippet_mask = ops.logical_or(video_mask, audio_mask)
-        values = {}
-        if "text" in self.loss_trackers:
-            values["text"] = losses.text_loss(
-                y, y_pred["logits"], sample_weight
-            )
-        if "latent" in self.loss_trackers:
-            values["latent"] = losses.next_latent_loss(
-                y_pred["joint_tokens"],
-                y_pred["predicted_joint_tokens"],
-                snippet_mask,
-            )
-        if "frame" in self.loss_trackers:
-            values["frame"] = losses.next_frames_loss(
-                x["pixel_values"], y_pred["frames"], snippet_mask, video_mask
-            )
-        if "spectrogram" in self.loss_trackers:
-            values["spectrogram"] = losses.next_spectrogram_loss(
-                x["audio_features"],
-                y_pred["spectrogram"],
-                snippet_mask,
-                audio_mask,
-            )
-        for name, value in values.items():
-            self.loss_trackers[name].update_state(value)
-        self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
-        return sum(
-            self.objective_weights[name] * value
-            for name, value in values.items()
-        )
+        sampler = keras_hub.samplers.deserialize(config["sampler"])
+        super().compile_from_config({**config, "sampler": sampler})
 
     def generate(
         self,
@@ -385,17 +240,6 @@ class MirasolCausalLM(ShippedPresets, keras_hub.models.CausalLM):
             ),
         }
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            **{
-                f"{name}_weight": weight
-                for name, weight in self.objective_weights.items()
-            },
-            "frame_downsampling": self.frame_downsampling,
-            "mel_downsampling": self.mel_downsampling,
-        }
-
 
 def _until_stop(token_ids, prompt_mask, stop_token_ids):
     """A mask of prompts and answers, to the first stop token and with it."""
@@ -416,28 +260,3 @@ def _in_shape_of(prompts, answers):
     if isinstance(prompts, (str, bytes)):
         return next(answers)
     return [_in_shape_of(prompt, answers) for prompt in prompts]
-
-
-def _check_match(backbone, preprocessor):
-    pairs = {
-        "frames_per_snippet": preprocessor.frames_per_snippet,
-        "bands_per_snippet": preprocessor.bands_per_snippet,
-        "image_size": preprocessor.video_converter.image_size,
-        "num_mels": preprocessor.audio_converter.num_mels,
-        "snippet_seconds": preprocessor.snippet_seconds,
-    }
-    for name, value in pairs.items():
-        expected = getattr(backbone, name)
-        if value != expected:
-            raise ValueError(
-                "The preprocessor does not make what the backbone reads: its "
-                f"`{name}` is {value}, the backbone's is {expected}. Give "
-                "both the same."
-            )
-    size = preprocessor.tokenizer.vocabulary_size()
-    if size > backbone.vocabulary_size:
-        raise ValueError(
-            f"The tokenizer has {size} tokens, but the backbone's "
-            f"`vocabulary_size` is {backbone.vocabulary_size}. Use a backbone "
-            "with a vocabulary at least as large."
-        )

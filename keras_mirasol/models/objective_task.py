@@ -1,0 +1,211 @@
+"""Training by objectives, each with a weight of its own."""
+
+import keras
+
+from keras_mirasol import losses
+from keras_mirasol.layers import FrameReconstruction
+from keras_mirasol.layers import NextLatentPredictor
+from keras_mirasol.layers import SpectrogramReconstruction
+from keras_mirasol.metrics import JointTokenSpread
+from keras_mirasol.models import replicas
+from keras_mirasol.models.mirasol_task import MirasolTask
+from keras_mirasol.models.mirasol_task import snippet_mask
+
+
+class ObjectiveTask(MirasolTask):
+    """Has a KerasHub task trained by the objectives of snippets and of text.
+
+    To be inherited from before a KerasHub task; see `MirasolTask`.
+
+    Args:
+        backbone: a `MirasolBackbone`.
+        preprocessor: a `MirasolCausalLMPreprocessor` or `None`.
+        snippet_latents: what the next snippets are predicted from.
+        outputs: dict of what else the task makes, with `"joint_tokens"`, and
+            with `"logits"` if there is a text loss.
+        objective_weights: dict of the weight of each objective: `"text"`,
+            `"latent"`, `"frame"`, `"spectrogram"` and those of a subclass.
+        frame_downsampling: int. How many times smaller reconstructed frames
+            are, along height and width.
+        mel_downsampling: int. How many times fewer mel bins a reconstructed
+            spectrogram has.
+        **kwargs: see `keras_hub.models.Task`.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor,
+        snippet_latents,
+        outputs,
+        objective_weights,
+        frame_downsampling,
+        mel_downsampling,
+        **kwargs,
+    ):
+        # === Layers ===
+        heads = _next_snippet_heads(
+            backbone, objective_weights, frame_downsampling, mel_downsampling
+        )
+
+        # === Functional Model ===
+        heads = {name: head(snippet_latents) for name, head in heads.items()}
+        super().__init__(backbone, preprocessor, {**outputs, **heads}, **kwargs)
+
+        # === Config ===
+        self.objective_weights = objective_weights
+        self.frame_downsampling = frame_downsampling
+        self.mel_downsampling = mel_downsampling
+
+        # === Metrics ===
+        self.loss_trackers = {
+            name: keras.metrics.Mean(name=f"{name}_loss")
+            for name, weight in self.objective_weights.items()
+            if weight
+        }
+        if "logits" in outputs:
+            self.token_accuracy = keras.metrics.SparseCategoricalAccuracy(
+                name="token_accuracy"
+            )
+        self.joint_token_spread = JointTokenSpread()
+
+    def compile(self, optimizer="auto", **kwargs):
+        """Configures training.
+
+        The losses and their weights belong to the model; see its arguments.
+
+        Args:
+            optimizer: `"auto"`, an optimizer's name or a `keras.Optimizer`.
+                Defaults to `"auto"`, AdamW with a learning rate of 1e-4.
+            **kwargs: see `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) not in (None, "auto"):
+                raise ValueError(
+                    f"`{name}` cannot be set: the objectives and what is "
+                    "tracked belong to the model. Use the `*_weight` "
+                    f"arguments of `{type(self).__name__}`."
+                )
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(1e-4)
+        super().compile(
+            optimizer=optimizer, loss=None, weighted_metrics=None, **kwargs
+        )
+
+    def get_compile_config(self):
+        return {
+            "optimizer": keras.optimizers.serialize(self.optimizer),
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config):
+        optimizer = keras.optimizers.deserialize(config["optimizer"])
+        self.compile(**{**config, "optimizer": optimizer})
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        values = self.compute_objectives(
+            x, y, y_pred, sample_weight, training=training
+        )
+        for name, value in values.items():
+            self.loss_trackers[name].update_state(value)
+        if "logits" in y_pred:
+            self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
+        self.joint_token_spread.update_state(
+            y_pred["joint_tokens"], snippet_mask(x)
+        )
+        return replicas.share_of(
+            sum(
+                self.objective_weights[name] * value
+                for name, value in values.items()
+            )
+        )
+
+    def compute_objectives(self, x, y, y_pred, sample_weight, training):
+        """The losses in use, before they are weighted.
+
+        Args:
+            x, y, y_pred, sample_weight, training: as for `compute_loss()`.
+
+        Returns:
+            A dict of scalars, named as in `objective_weights`.
+        """
+        snippets = snippet_mask(x)
+        values = {}
+        if "text" in self.loss_trackers:
+            values["text"] = losses.text_loss(
+                y, y_pred["logits"], sample_weight
+            )
+        if "latent" in self.loss_trackers:
+            values["latent"] = losses.next_latent_loss(
+                y_pred["joint_tokens"],
+                y_pred["predicted_joint_tokens"],
+                snippets,
+            )
+        if "frame" in self.loss_trackers:
+            values["frame"] = losses.next_frames_loss(
+                x["pixel_values"], y_pred["frames"], snippets, x["video_mask"]
+            )
+        if "spectrogram" in self.loss_trackers:
+            values["spectrogram"] = losses.next_spectrogram_loss(
+                x["audio_features"],
+                y_pred["spectrogram"],
+                snippets,
+                x["audio_mask"],
+            )
+        return values
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{
+                f"{name}_weight": weight
+                for name, weight in self.objective_weights.items()
+            },
+            "frame_downsampling": self.frame_downsampling,
+            "mel_downsampling": self.mel_downsampling,
+        }
+
+
+def _next_snippet_heads(
+    backbone, weights, frame_downsampling, mel_downsampling
+):
+    """The layers of the objectives in use, by the name of their output."""
+    dtype = backbone.dtype_policy
+    heads = {}
+    if weights["latent"]:
+        heads["predicted_joint_tokens"] = NextLatentPredictor(
+            dtype=dtype, name="next_latent_predictor"
+        )
+    if weights["frame"]:
+        height, width = backbone.image_size
+        frames = backbone.frames_per_snippet
+        heads["frames"] = FrameReconstruction(
+            (
+                frames,
+                height // frame_downsampling,
+                width // frame_downsampling,
+                3,
+            ),
+            patch_size=(frames, 4, 4),
+            num_heads=backbone.num_heads,
+            dtype=dtype,
+            name="frame_reconstruction",
+        )
+    if weights["spectrogram"]:
+        bands = backbone.bands_per_snippet
+        heads["spectrogram"] = SpectrogramReconstruction(
+            (bands, backbone.num_mels // mel_downsampling),
+            patch_size=(bands, 4),
+            num_heads=backbone.num_heads,
+            dtype=dtype,
+            name="spectrogram_reconstruction",
+        )
+    return heads
