@@ -1,17 +1,22 @@
 """What the paper adds, each layer usable alone on plain tensors."""
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.clip_embedding import ClipEmbedding
 from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
 from keras_mirasol.layers.encoders import AudioEncoder
 from keras_mirasol.layers.encoders import VideoEncoder
+from keras_mirasol.layers.joint_token_masking import JointTokenMasking
+from keras_mirasol.layers.matching_head import MatchingHead
 from keras_mirasol.layers.next_latent import NextLatentPredictor
 from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.reconstruction import FrameReconstruction
 from keras_mirasol.layers.reconstruction import SpectrogramReconstruction
+from keras_mirasol.layers.scaled_similarity import ScaledSimilarity
 from keras_mirasol.layers.snippet_transformer import SnippetTransformer
 from keras_mirasol.layers.sparse_tubes import sparse_tubes
 from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
 from keras_mirasol.layers.text_decoder import TextDecoder
+from keras_mirasol.layers.text_embedding import TextEmbedding
 from keras_mirasol.layers.transformer import Transformer
 from keras_mirasol.layers.transformer import TransformerBlock
 from keras_mirasol.layers.transformer_combiner import TransformerCombiner
@@ -20,14 +25,19 @@ from keras_mirasol.layers.tube_embedding import TubeEmbedding
 __all__ = [
     "Attention",
     "AudioEncoder",
+    "ClipEmbedding",
     "ConvolutionalStem",
     "FrameReconstruction",
+    "JointTokenMasking",
+    "MatchingHead",
     "NextLatentPredictor",
+    "ScaledSimilarity",
     "SinusoidalPositions",
     "SnippetTransformer",
     "SpectrogramEmbedding",
     "SpectrogramReconstruction",
     "TextDecoder",
+    "TextEmbedding",
     "Transformer",
     "TransformerBlock",
     "TransformerCombiner",

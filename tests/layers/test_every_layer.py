@@ -30,11 +30,15 @@ ARGUMENTS = {
         num_heads=2,
         dropout=0.1,
     ),
+    "ClipEmbedding": dict(embedding_dim=5, num_heads=2),
     "ConvolutionalStem": dict(filters=5),
     "FrameReconstruction": dict(
         target_size=(2, 4, 4, 3), patch_size=(1, 2, 2), num_heads=2
     ),
+    "JointTokenMasking": dict(rate=0.3, seed=1),
+    "MatchingHead": dict(),
     "NextLatentPredictor": dict(hidden_dim=5),
+    "ScaledSimilarity": dict(temperature=0.5, min_temperature=0.02),
     "SinusoidalPositions": dict(dim=8, wavelengths=(2.0, 50.0), gain=0.7),
     "SnippetTransformer": dict(
         num_layers=1,
@@ -51,6 +55,7 @@ ARGUMENTS = {
         target_size=(4, 8), patch_size=(2, 4), num_heads=2
     ),
     "TextDecoder": dict(num_layers=1, dim=8, num_heads=2, dropout=0.1),
+    "TextEmbedding": dict(embedding_dim=5),
     "Transformer": dict(
         num_layers=1,
         dim=8,
@@ -101,14 +106,18 @@ def inputs(name):
     return {
         "Attention": [rng.normal(size=(1, 3, 8))],
         "AudioEncoder": [rng.normal(size=(1, 8, 8))],
+        "ClipEmbedding": [latents, here],
         "ConvolutionalStem": [rng.normal(size=(1, 4, 4, 3))],
         "FrameReconstruction": [latents],
+        "JointTokenMasking": [latents],
+        "MatchingHead": [latents[:, 0], here],
         "NextLatentPredictor": [latents],
         "SinusoidalPositions": [np.arange(3.0)[:, None]],
         "SnippetTransformer": [latents],
         "SpectrogramEmbedding": [rng.normal(size=(1, 4, 8))],
         "SpectrogramReconstruction": [latents],
         "TextDecoder": [rng.normal(size=(1, 2, 8)), latents, here, here],
+        "TextEmbedding": [latents[:, 0], here],
         "TransformerCombiner": [latents, latents, here, here],
         "TubeEmbedding": [rng.normal(size=(1, 2, 8, 8, 3))],
         "VideoEncoder": [rng.normal(size=(1, 4, 8, 8, 3))],
@@ -146,9 +155,13 @@ def test_config_rebuilds_the_layer_through_json(name):
     assert rebuilt.compute_dtype == "bfloat16"
 
 
-# The two layers that only work inside others are tested through these.
+# The two layers that only work inside others are tested through these, and
+# one that crosses two batches in a test of its own.
 @pytest.mark.parametrize(
-    "name", sorted(set(LAYERS) - {"Transformer", "TransformerBlock"})
+    "name",
+    sorted(
+        set(LAYERS) - {"Transformer", "TransformerBlock", "ScaledSimilarity"}
+    ),
 )
 def test_mixed_precision_and_symbolic_calls(name):
     arrays = inputs(name)
