@@ -6,6 +6,8 @@ from keras_mirasol.models.mirasol_causal_lm import MirasolCausalLM
 from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
     MirasolCausalLMPreprocessor,
 )
+from keras_mirasol.models.mirasol_embedder import MirasolEmbedder
+from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
 from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
 
@@ -14,6 +16,8 @@ __all__ = [
     "MirasolBackbone",
     "MirasolCausalLM",
     "MirasolCausalLMPreprocessor",
+    "MirasolEmbedder",
+    "MirasolPretrainer",
     "MirasolTokenizer",
     "MirasolVideoConverter",
 ]

@@ -255,3 +255,28 @@ def _texts(value, key, is_single):
             f"strings a clip. Received: {value[0] if is_single else value!r}"
         )
     return np.array(rows, dtype=object)
+
+
+def count_clips(x):
+    """How many clips a dict of raw clips without texts has.
+
+    Args:
+        x: dict with `"videos"` and/or `"audio"`.
+
+    Returns:
+        An int for a batch, `None` for a single clip.
+
+    Raises:
+        ValueError: if there is neither, or they are not as described.
+    """
+    for key, check, absent in (
+        ("videos", _check_video, NO_VIDEO),
+        ("audio", _check_audio, NO_AUDIO),
+    ):
+        signals = _signals(x.get(key), key, check, absent)
+        if signals is not None:
+            return None if signals.is_single else len(signals.items)
+    raise ValueError(
+        'Expected a dict with `"videos"` and/or `"audio"`. Received the keys: '
+        f"{sorted(x)}"
+    )

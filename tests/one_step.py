@@ -1,0 +1,135 @@
+"""A step of a small pretrainer on two replicas, in a process of its own.
+
+    python one_step.py FOLDER RANK
+
+writes the losses and the weights after the step to `FOLDER/RANK.npz`. PyTorch
+has a process a replica, the others have one for both. `whole_step()` makes
+the same step on one device.
+"""
+
+import contextlib
+import os
+import sys
+
+import keras
+import numpy as np
+import small_models
+
+from keras_mirasol.models import MirasolPretrainer
+
+BACKEND = keras.backend.backend()
+REPLICAS = 2
+# What JAX needs to have as many devices, beside the flags of all tests.
+XLA_FLAGS = (
+    os.environ.get("XLA_FLAGS", "")
+    + f" --xla_force_host_platform_device_count={REPLICAS}"
+)
+
+
+def build():
+    keras.utils.set_random_seed(0)
+    task = MirasolPretrainer(
+        small_models.build_backbone(),
+        text_weight=0.0,
+        latent_weight=0.0,
+        frame_weight=0.0,
+        spectrogram_weight=0.0,
+        matching_weight=0.0,
+        embedding_dim=8,
+        seed=0,
+    )
+    task.compile(keras.optimizers.SGD(0.1))
+    return task
+
+
+def batch(part=slice(None)):
+    """Four clips with two texts each, or a part of them."""
+    x = small_models.random_inputs(4, texts=2)
+    for key in ("token_ids", "padding_mask"):
+        x[key] = x[key].reshape(4, 2, -1)
+    # Two replicas have one text in common, and nothing is told by another.
+    x["token_ids"][3, 1] = x["token_ids"][0, 0]
+    sample_weight = np.ones(x["token_ids"].shape, "float32")
+    sample_weight[1, 1] = 0
+    data = (x, x["token_ids"], sample_weight)
+    return keras.tree.map_structure(lambda array: array[part], data)
+
+
+def whole_step():
+    """Losses and weights after a step on the whole batch."""
+    task = build()
+    return fit(task)
+
+
+def fit(task):
+    x, y, sample_weight = batch()
+    history = task.fit(
+        x, y, sample_weight=sample_weight, batch_size=4, verbose=0
+    )
+    losses = {key: value[0] for key, value in history.history.items()}
+    return losses, task.get_weights()
+
+
+def jax_step():
+    devices = keras.distribution.list_devices()
+    assert len(devices) == REPLICAS
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices)
+    )
+    return fit(build())
+
+
+def tensorflow_step():
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * REPLICAS
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == REPLICAS
+    with strategy.scope():
+        task = build()
+    return fit(task)
+
+
+@contextlib.contextmanager
+def process_group(folder, rank):
+    from torch import distributed
+
+    distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=REPLICAS,
+    )
+    yield distributed
+    distributed.destroy_process_group()
+
+
+def torch_step(folder, rank):
+    task = build()
+    x, y, sample_weight = batch(slice(2 * rank, 2 * rank + 2))
+    with process_group(folder, rank) as distributed:
+        outputs = task(x, training=True)
+        loss = task.compute_loss(x, y, outputs, sample_weight, training=True)
+        loss.backward()
+        gradients = [weight.value.grad for weight in task.trainable_weights]
+        # What DistributedDataParallel does.
+        for tensor in (*gradients, loss.data):
+            distributed.all_reduce(tensor)
+            tensor /= REPLICAS
+    task.optimizer.apply(gradients, task.trainable_weights)
+    return {"loss": float(loss)}, task.get_weights()
+
+
+if __name__ == "__main__":
+    folder, rank = sys.argv[1], int(sys.argv[2])
+    if BACKEND == "torch":
+        losses, weights = torch_step(folder, rank)
+    else:
+        losses, weights = {"jax": jax_step, "tensorflow": tensorflow_step}[
+            BACKEND
+        ]()
+    weights = {f"weight_{i}": weight for i, weight in enumerate(weights)}
+    np.savez(f"{folder}/{rank}.npz", **losses, **weights)
