@@ -1,4 +1,4 @@
-"""Writes small media files, odd ones too, for the tests of `data`."""
+"""Writes small media files, odd ones too."""
 
 from fractions import Fraction
 
