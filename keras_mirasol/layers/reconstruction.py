@@ -15,8 +15,9 @@ class Reconstruction(keras.layers.Layer):
     """Learned queries, one a patch, read the latents; a Dense draws patches.
 
     An MLP lets a patch make its own of what it reads: attention alone gives
-    all of them the same where there is but one latent a snippet. The parameters grow with the number of patches times the width, not with
-    the number of pixels times the number of latents.
+    all of them the same where there is but one latent a snippet. The
+    parameters grow with the number of patches times the width, not with the
+    number of pixels times the number of latents.
     """
 
     def __init__(self, patch_size, num_heads=4, **kwargs):
