@@ -17,8 +17,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
 TEST_READY := $(VENV)/.ready-test
 
-# Tests that no backend can change: those of data without Keras or a model.
-ONCE := tests/test_project.py $(shell grep -rLE --include='test_*.py' \
+# Tests that no backend can change: those of data without Keras or a model, and
+# those that start the other backends themselves.
+ONCE := tests/test_project.py tests/invariants/test_backends.py \
+	$(shell grep -rLE --include='test_*.py' \
 	'layers|losses|models|(import|from) keras( |\.|$$)' tests/data)
 
 .PHONY: help demo test format train clean

@@ -17,6 +17,7 @@ from keras_mirasol.layers.sparse_tubes import sparse_tubes
 from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
 from keras_mirasol.layers.text_decoder import TextDecoder
 from keras_mirasol.layers.text_embedding import TextEmbedding
+from keras_mirasol.layers.token_turing_combiner import TokenTuringCombiner
 from keras_mirasol.layers.transformer import Transformer
 from keras_mirasol.layers.transformer import TransformerBlock
 from keras_mirasol.layers.transformer_combiner import TransformerCombiner
@@ -38,6 +39,7 @@ __all__ = [
     "SpectrogramReconstruction",
     "TextDecoder",
     "TextEmbedding",
+    "TokenTuringCombiner",
     "Transformer",
     "TransformerBlock",
     "TransformerCombiner",

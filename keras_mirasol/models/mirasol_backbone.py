@@ -7,6 +7,7 @@ from keras import ops
 from keras_mirasol.layers import AudioEncoder
 from keras_mirasol.layers import SnippetTransformer
 from keras_mirasol.layers import TextDecoder
+from keras_mirasol.layers import TokenTuringCombiner
 from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers import VideoEncoder
 from keras_mirasol.models.shipped_presets import ShippedPresets
@@ -49,9 +50,12 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         text_hidden_dim: int. Width of the text decoder.
         text_num_layers: int. Depth of the text decoder.
         text_num_heads: int. Heads of the text decoder.
-        combiner: `"transformer"`, or a layer with the interface of
-            `keras_mirasol.layers.TransformerCombiner`. Defaults to
-            `"transformer"`.
+        combiner: `"transformer"`, `"token_turing"`, or a layer with the
+            interface of `keras_mirasol.layers.TransformerCombiner`. Defaults
+            to `"transformer"`.
+        combiner_settings: dict. Further arguments of a Combiner that is
+            chosen by name, such as `{"memory_size": 32}` of
+            `keras_mirasol.layers.TokenTuringCombiner`. Defaults to `None`.
         stem_filters: sequence of ints. Convolutional stem of the video
             encoder; see `keras_mirasol.layers.VideoEncoder`. Defaults to
             `()`.
@@ -90,7 +94,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "padding_mask": np.ones((1, 12), bool),
         }
     )
-    outputs["snippet_latents"].shape  # (1, 4, 4, 96)
+    outputs["snippet_latents"].shape  # (1, 4, 1, 96)
     ```
     """
 
@@ -118,6 +122,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         text_num_layers,
         text_num_heads,
         combiner="transformer",
+        combiner_settings=None,
         stem_filters=(),
         snippet_seconds=1.0,
         time_wavelengths=None,
@@ -153,10 +158,13 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         )
         self.combiner = _get_combiner(
             combiner,
+            combiner_settings or {},
             num_joint_tokens=num_joint_tokens,
             dim=hidden_dim,
             num_layers=combiner_num_layers,
             num_heads=num_heads,
+            snippet_seconds=snippet_seconds,
+            wavelengths=time_wavelengths,
             dropout=dropout,
             dtype=dtype,
         )
@@ -250,6 +258,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.text_num_layers = text_num_layers
         self.text_num_heads = text_num_heads
         self.combiner_kind = combiner
+        self.combiner_settings = dict(combiner_settings or {})
         self.stem_filters = tuple(stem_filters)
         self.snippet_seconds = snippet_seconds
         self.time_wavelengths = self.snippet_transformer.wavelengths
@@ -300,6 +309,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "text_num_layers": self.text_num_layers,
             "text_num_heads": self.text_num_heads,
             "combiner": combiner,
+            "combiner_settings": dict(self.combiner_settings),
             "stem_filters": self.stem_filters,
             "snippet_seconds": self.snippet_seconds,
             "time_wavelengths": self.time_wavelengths,
@@ -307,16 +317,25 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         }
 
 
-def _get_combiner(combiner, *, num_joint_tokens, dim, **settings):
+def _get_combiner(combiner, settings, *, snippet_seconds, wavelengths, **sizes):
     if combiner == "transformer":
-        return TransformerCombiner(
-            num_joint_tokens, dim, name="combiner", **settings
+        return TransformerCombiner(name="combiner", **{**sizes, **settings})
+    if combiner == "token_turing":
+        times = dict(snippet_seconds=snippet_seconds, wavelengths=wavelengths)
+        return TokenTuringCombiner(
+            name="combiner", **{**sizes, **times, **settings}
         )
     if isinstance(combiner, dict):
         combiner = keras.layers.deserialize(combiner)
-    if isinstance(combiner, keras.layers.Layer):
-        return combiner
-    raise ValueError(
-        '`combiner` must be "transformer" or a layer with the interface of '
-        f"`TransformerCombiner`. Received: {combiner}"
-    )
+    if not isinstance(combiner, keras.layers.Layer):
+        raise ValueError(
+            '`combiner` must be "transformer", "token_turing" or a layer with '
+            f"the interface of `TransformerCombiner`. Received: {combiner}"
+        )
+    if settings:
+        raise ValueError(
+            "`combiner_settings` are for a Combiner chosen by name; give "
+            f"{combiner.__class__.__name__} its arguments directly. Received: "
+            f"{settings}"
+        )
+    return combiner

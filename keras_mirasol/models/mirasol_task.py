@@ -36,6 +36,7 @@ class MirasolTask(ShippedPresets):
     def __init__(self, backbone, preprocessor=None, outputs=None, **kwargs):
         if preprocessor is not None:
             _check_match(backbone, preprocessor)
+            _mark_as_built(preprocessor)
         self.backbone = backbone
         self.preprocessor = preprocessor
         super().__init__(
@@ -61,6 +62,7 @@ class MirasolTask(ShippedPresets):
                 self.optimizer.build(self.trainable_variables)
 
     def call(self, inputs, training=None, mask=None):
+        _check_rank(inputs["token_ids"])
         texts_shape = ops.shape(inputs["token_ids"])
         if len(texts_shape) == 2:
             return super().call(inputs, training=training)
@@ -78,6 +80,28 @@ class MirasolTask(ShippedPresets):
             else value
             for name, value in outputs.items()
         }
+
+
+def _mark_as_built(preprocessor):
+    """Preprocessing has no weights, but Keras builds it by a first call.
+
+    Until then, Keras on JAX computes each `predict()` of a task twice, the
+    first time operation by operation, for the sake of building alone.
+    """
+    for layer in preprocessor._flatten_layers():
+        layer.built = True
+
+
+def _check_rank(token_ids):
+    # Given shapes of two ranks, TensorFlow compiles for any, which is too many.
+    if getattr(token_ids.shape, "rank", 0) is None:
+        raise ValueError(
+            "On TensorFlow, `fit()`, `evaluate()` and `predict()` take texts "
+            "that have an axis of texts a clip, or texts that have none, but "
+            "not first the ones and then the others. Received: token ids of "
+            "both kinds. Give all of them that axis, be it of length 1, or "
+            "call `compile()` in between."
+        )
 
 
 def text_rows(values):

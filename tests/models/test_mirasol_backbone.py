@@ -9,6 +9,7 @@ from keras import ops
 from small_models import BACKBONE
 from small_models import FRAMES
 
+from keras_mirasol.layers import TokenTuringCombiner
 from keras_mirasol.models import MirasolBackbone
 
 
@@ -43,7 +44,8 @@ def _config_with_nothing_default():
         text_hidden_dim=16,
         text_num_layers=2,
         text_num_heads=8,
-        combiner="transformer",
+        combiner="token_turing",
+        combiner_settings={"memory_size": 6, "write": "erase_and_add"},
         stem_filters=(6,),
         snippet_seconds=0.5,
         time_wavelengths=(1.0, 50.0),
@@ -265,9 +267,54 @@ def test_a_combiner_of_ones_own_survives_saving(tmp_path):
         np.testing.assert_array_equal(outputs[key], expected[key])
 
 
+def test_a_combiner_chosen_by_name_gets_sizes_and_settings():
+    backbone = small_models.build_backbone(
+        combiner="token_turing",
+        combiner_settings={"memory_size": 3, "read": "weighted_sum"},
+        combiner_num_layers=2,
+        time_wavelengths=(0.5, 20.0),
+        dropout=0.1,
+        dtype="mixed_bfloat16",
+    )
+    assert isinstance(backbone.combiner, TokenTuringCombiner)
+    expected = dict(
+        num_joint_tokens=2,
+        dim=16,
+        num_layers=2,
+        num_heads=2,
+        memory_size=3,
+        read="weighted_sum",
+        write="attention",
+        snippet_seconds=0.25,
+        wavelengths=(0.5, 20.0),
+        dropout=0.1,
+    )
+    config = backbone.combiner.get_config()
+    assert {key: config[key] for key in expected} == expected
+    assert backbone.combiner.compute_dtype == "bfloat16"
+
+
+def test_joint_tokens_of_a_token_turing_machine_remember():
+    backbone = small_models.build_backbone(combiner="token_turing")
+    inputs = small_models.random_inputs()
+    before = backbone.predict_on_batch(inputs)["joint_tokens"]
+    inputs["pixel_values"][:, :FRAMES] = 0
+    after = backbone.predict_on_batch(inputs)["joint_tokens"]
+    # Untrained, it remembers little.
+    assert np.abs(after[:, 2] - before[:, 2]).max() > 1e-5
+    assert after.shape == (2, 3, 2, 16)
+
+
 def test_an_unknown_combiner_is_refused():
-    with pytest.raises(ValueError, match='"transformer".*Received: mean'):
+    with pytest.raises(ValueError, match='"token_turing".*Received: mean'):
         small_models.build_backbone(combiner="mean")
+
+
+def test_settings_of_a_combiner_that_is_a_layer_are_refused():
+    with pytest.raises(ValueError, match="MeanCombiner its arguments"):
+        small_models.build_backbone(
+            combiner=MeanCombiner(2, 16), combiner_settings={"dim": 8}
+        )
 
 
 def test_frames_that_make_no_whole_snippets_are_refused(backbone):

@@ -10,6 +10,7 @@ from arrays import assert_same_bits
 from arrays import differ
 from arrays import randomize
 from keras import ops
+from pretrained import WEIGHTS
 from pretrained import build_pretrainer
 from pretrained import pretrained
 from small_models import FRAMES
@@ -27,11 +28,9 @@ OBJECTIVES = [
     "contrastive",
     "matching",
 ]
-WEIGHTS = {f"{name}_weight": 0.5 + i for i, name in enumerate(OBJECTIVES)}
-# Of a step so large that the smallest gradient moves a weight.
-LEARNING_RATE = 1000.0
 TEMPERATURE = 0.1
-CLIPS, TEXTS, LENGTH = 3, 2, 6
+# The shape of `pretrained().batch`, for which the task is compiled.
+CLIPS, TEXTS, LENGTH = 4, 2, 17
 
 
 def only(*names):
@@ -52,8 +51,8 @@ def noise(seed=0):
 def two_pairs():
     """Noise of which two clips with one text each count."""
     x, y, sample_weight = noise()
-    sample_weight[:2, 1] = sample_weight[2] = 0
-    x["video_mask"][2] = x["audio_mask"][2] = False
+    sample_weight[:2, 1] = sample_weight[2:] = 0
+    x["video_mask"][2:] = x["audio_mask"][2:] = False
     return x, y, sample_weight
 
 
@@ -63,30 +62,39 @@ def evaluated(pretrainer, batch):
 
 
 def trained(pretrainer, batch):
-    """What a step of training tracks, and how it moves each weight by name."""
+    """What a step of training tracks, and how far it moves each weight.
+
+    The step is Adam's first, about as long for small gradients as for large
+    ones, and none where the gradient is zero.
+    """
     before = pretrainer.get_weights()
+    for variable in pretrainer.optimizer.variables:
+        if variable.name != "learning_rate":
+            variable.assign(ops.zeros(variable.shape))
     pretrainer.reset_metrics()
     values = pretrainer.train_on_batch(*batch, return_dict=True)
     after = pretrainer.get_weights()
     pretrainer.set_weights(before)
     return values, {
-        weight.path: np.abs(old - new).max() / LEARNING_RATE
+        weight.path: np.abs(old - new).max()
         for weight, old, new in zip(
             pretrainer.weights, before, after, strict=True
         )
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pretrainer():
-    """All objectives, at random weights, which every test leaves as they are.
-
-    It is compiled once for batches of one shape.
-    """
-    task = randomize(build_pretrainer(mask_rate=0.5, **WEIGHTS))
+    """All objectives, at random weights."""
+    task = pretrained().pretrainer
+    learned = task.get_weights()
+    state = [ops.copy(v.value) for v in task.optimizer.variables]
+    randomize(task)
     task.similarity.log_temperature.assign(np.log(TEMPERATURE))
-    task.compile(keras.optimizers.SGD(LEARNING_RATE))
-    return task
+    yield task
+    task.set_weights(learned)
+    for variable, value in zip(task.optimizer.variables, state, strict=True):
+        variable.assign(value)
 
 
 # Training
@@ -149,7 +157,7 @@ def test_every_weight_learns(pretrainer):
     assert all(np.isfinite(value) for value in values.values())
     assert all(np.isfinite(size) for size in moved.values())
     useful = {p: size for p, size in moved.items() if not is_of_no_use(p)}
-    assert min(useful.values()) > 1e-7, min(useful, key=useful.get)
+    assert min(useful.values()) > 1e-3, min(useful, key=useful.get)
     names = " ".join(useful)
     for part in ("log_temperature", "mask_token", "clip_embedding/query"):
         assert part in names
@@ -249,9 +257,9 @@ def test_an_objective_alone_decodes_no_more_than_it_needs(
 def test_contrast_is_that_of_the_embeddings(pretrainer):
     x, y, sample_weight = noise()
     # What is told first of clips 0 and 1 is the same, nothing else is told of
-    # clip 1, and clip 2 is not there at all.
+    # clip 1, nothing at all of clip 3, and clip 2 is not there.
     x["token_ids"][1, 0] = x["token_ids"][0, 0]
-    sample_weight[1, 1] = 0
+    sample_weight[1, 1] = sample_weight[3] = 0
     x["video_mask"][2] = x["audio_mask"][2] = False
     outputs = pretrainer.predict_on_batch(x)
     texts = outputs["text_embeddings"].reshape(CLIPS * TEXTS, -1)
@@ -259,19 +267,20 @@ def test_contrast_is_that_of_the_embeddings(pretrainer):
     e = np.exp(s)
     # Texts 0 and 1 are of clip 0, text 2 of clip 1, and 4 and 5 of none.
     terms = [
-        np.log1p(e[1, 1] / e[1, 0]),
+        np.log1p(e[0, 3] / e[0, 0]),
+        np.log1p((e[1, 1] + e[1, 3]) / e[1, 0]),
+        np.log1p(e[2, 3] / e[2, 1]),
         *[np.log1p((e[4, 0] + e[5, 0]) / e[i, 0]) for i in (0, 1)],
         np.log1p((e[1, 1] + e[4, 1] + e[5, 1]) / e[2, 1]),
     ]
     values = evaluated(pretrainer, (x, y, sample_weight))
-    # Texts 0 and 2 have no clip against them: two of six terms are zero.
-    assert_close(values["contrastive_loss"], sum(terms) / 6, atol=1e-4)
+    assert_close(values["contrastive_loss"], np.mean(terms), atol=1e-4)
 
 
 def test_matching_meets_the_wrong_clips_and_texts(pretrainer):
     x, y, sample_weight = two_pairs()
     right = pretrainer.predict_on_batch(x)["match_logits"][:2, 0]
-    swapped = {**x, "token_ids": x["token_ids"][[1, 0, 2]]}
+    swapped = {**x, "token_ids": x["token_ids"][[1, 0, 2, 3]]}
     wrong = pretrainer.predict_on_batch(swapped)["match_logits"][:2, 0]
     # Each text meets the other clip, and each clip the other text: all wrong
     # pairs are met twice.
@@ -343,12 +352,13 @@ def test_masking_hides_nothing_elsewhere(pretrainer):
     )
 
 
-def test_without_masking_there_is_no_mask_token(pretrainer):
-    plain = build_pretrainer(**WEIGHTS)
+def test_without_masking_there_is_no_mask_token(backbone):
+    plain = build_pretrainer(backbone=backbone)
     names = {layer.name for layer in plain._flatten_layers()}
     assert "joint_token_masking" not in names
-    width = pretrainer.backbone.hidden_dim
-    assert plain.count_params() == pretrainer.count_params() - width
+    masking = build_pretrainer(backbone=backbone, mask_rate=0.1)
+    width = backbone.hidden_dim
+    assert plain.count_params() == masking.count_params() - width
 
 
 # Saving
@@ -435,10 +445,11 @@ def test_every_argument_is_in_the_config():
 @pytest.mark.parametrize(
     "argument", ["loss", "loss_weights", "metrics", "weighted_metrics"]
 )
-def test_compile_refuses_what_belongs_to_the_model(pretrainer, argument):
+def test_compile_refuses_what_belongs_to_the_model(backbone, argument):
+    task = build_pretrainer(backbone=backbone)
     words = f"`{argument}` cannot be set.*of `MirasolPretrainer`"
     with pytest.raises(ValueError, match=words):
-        pretrainer.compile(**{argument: ["mse"]})
+        task.compile(**{argument: ["mse"]})
 
 
 def test_a_preprocessor_for_another_backbone_is_refused(backbone):
@@ -453,7 +464,7 @@ def test_half_precision():
     backbone = small_models.build_backbone(dtype="mixed_bfloat16")
     task = build_pretrainer(backbone=backbone, mask_rate=0.5)
     assert {value.dtype for value in task.output.values()} == {"bfloat16"}
-    values = task.train_on_batch(*noise(), return_dict=True)
+    values = evaluated(task, noise())
     assert all(np.isfinite(value) for value in values.values())
 
 
