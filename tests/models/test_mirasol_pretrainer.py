@@ -381,11 +381,13 @@ def test_the_pretrained_backbone_answers_with_no_conversion(preset):
     task = MirasolCausalLM.from_preset(preset)
     assert type(task) is MirasolCausalLM
     x, y, sample_weight = pretrained().batch
-    predicted = task.predict_on_batch(x)["logits"].argmax(-1)
-    response = sample_weight > 0
-    assert_same_bits(predicted[response], y[response])
-
     original = pretrained().pretrainer
+    logits = task.predict_on_batch(x)["logits"]
+    assert_close(logits, original.predict_on_batch(x)["logits"])
+    response = sample_weight > 0
+    right = logits.argmax(-1)[response] == y[response]
+    assert right.mean() > 0.9
+
     direct = MirasolCausalLM(original.backbone, original.preprocessor)
     assert_same_weights(task.backbone, direct.backbone)
     assert_same_weights(MirasolBackbone.from_preset(preset), direct.backbone)
