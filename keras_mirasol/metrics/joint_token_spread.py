@@ -45,7 +45,7 @@ class JointTokenSpread(keras.metrics.Mean):
             snippet_mask: bool tensor `(batch, T)`, which snippets count.
         """
         mask = ops.cast(snippet_mask, "bool")
-        tokens = ops.cast(ops.stop_gradient(joint_tokens), "float32")
+        tokens = ops.stop_gradient(ops.cast(joint_tokens, "float32"))
         tokens = ops.where(
             mask[:, :, None, None], ops.normalize(tokens, axis=-1), 0
         )
