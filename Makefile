@@ -39,18 +39,19 @@ help:
 demo: $(RUN_READY)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/quickstart.py
 
-# The first backend runs all tests, the others those that a backend can
-# change. A failure on one does not keep the next from running.
+# Two at a time: tests wait for compilers that use one core. The first backend
+# runs all tests, the others those that a backend can change. A failure on one
+# does not keep the others from running.
 test: $(TEST_READY)
-	@failed=; ignore=; \
-	for backend in $(BACKENDS); do \
-		echo; echo "Tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $$ignore \
-			|| failed="$$failed $$backend"; \
-		ignore='$(ONCE:%=--ignore=%)'; \
-	done; \
-	if [ -n "$$failed" ]; then echo "Tests failed on:$$failed"; exit 1; fi; \
-	echo "Tests passed on: $(BACKENDS)"
+	@mkdir -p build/tests
+	@echo 'Testing $(BACKENDS), two at a time; logs are in build/tests'
+	@printf '%s\n' $(BACKENDS) | xargs -P 2 -I @ sh -c '\
+		KERAS_BACKEND=@ $(BIN)/python -m pytest \
+			$$([ @ = $(firstword $(BACKENDS)) ] || echo $(ONCE:%=--ignore=%)) \
+			> build/tests/@.log 2>&1; status=$$?; \
+		echo; echo "Tests on @"; cat build/tests/@.log; exit $$status' \
+		|| { echo 'Tests failed, see above'; exit 1; }
+	@echo 'Tests passed on: $(BACKENDS)'
 
 format: $(TEST_READY)
 	$(BIN)/python -m ruff check --fix .

@@ -141,8 +141,8 @@ plt.close(figure)
 #
 # *Relay* questions lead from one modality to the other and to the moment before
 # or after: "what colour is on screen right after the bell is heard?". The model
-# has never met one. Some questions of the known kinds are mixed in, so that it
-# does not forget them. `clip_dataset` gives a `tf.data.Dataset` on any backend;
+# has never met one. Questions of the known kinds are mixed in, so that it does
+# not forget them. `clip_dataset` gives a `tf.data.Dataset` on any backend;
 # with `texts_per_clip` a clip is decoded and encoded once for all of them.
 
 # %%
@@ -153,12 +153,12 @@ train = sounding_shapes.write_corpus(
     build / "train",
     256,
     seed=2026,
-    kinds=["relay", "fused", "order"],
+    kinds=["relay", *sounding_shapes.KINDS],
     questions_per_kind=8,
 )
 _, relay_before, _ = evaluate(relay_test)
 
-settings = dict(batch_size=16, texts_per_clip=8, drop_remainder=True)
+settings = dict(batch_size=16, texts_per_clip=12, drop_remainder=True)
 train_data = keras_mirasol.data.clip_dataset(
     train, task.preprocessor, shuffle=True, seed=0, cache=True, **settings
 )
@@ -170,7 +170,7 @@ steps = epochs * train_data.cardinality().numpy()
 task.compile(
     optimizer=keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
-            0.0, steps, warmup_target=1e-3, warmup_steps=20
+            0.0, steps, warmup_target=5e-4, warmup_steps=20
         ),
         clipnorm=1.0,
     )

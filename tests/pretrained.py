@@ -80,7 +80,7 @@ class Pretrained:
         self.pretrainer.compile(keras.optimizers.Adam(5e-3))
         x, y, sample_weight = self.batch
         self.history = self.pretrainer.fit(
-            x, y, sample_weight=sample_weight, epochs=150, verbose=0
+            x, y, sample_weight=sample_weight, epochs=200, verbose=0
         ).history
 
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.projection import projection
+
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class EraseAndAdd(keras.layers.Layer):
@@ -41,11 +43,9 @@ class EraseAndAdd(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-6, center=False, dtype=policy, name="norm"
         )
-        self.key = keras.layers.Dense(
-            dim, use_bias=False, dtype=policy, name="key"
-        )
+        self.key = projection(dim, use_bias=False, dtype=policy, name="key")
         self.query, self.erase, self.add = (
-            keras.layers.Dense(dim, dtype=policy, name=name)
+            projection(dim, dtype=policy, name=name)
             for name in ("query", "erase", "add")
         )
 

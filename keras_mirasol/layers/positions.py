@@ -64,6 +64,11 @@ def rotate(x, start, max_wavelength):
     return ops.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
+def time_wavelengths(wavelengths, snippet_seconds):
+    """A pair of wavelengths in seconds; by default 4 and 4096 snippets."""
+    return tuple(wavelengths or (4 * snippet_seconds, 4096 * snippet_seconds))
+
+
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class SinusoidalPositions(keras.layers.Layer):
     """Embeds real coordinates as `gain * sinusoids(coordinates)`.

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.positions import time_wavelengths
 from keras_mirasol.layers.transformer import Transformer
 from keras_mirasol.layers.transformer import layer_norm
 
@@ -78,9 +79,7 @@ class SnippetTransformer(keras.layers.Layer):
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.snippet_seconds = snippet_seconds
-        self.wavelengths = tuple(
-            wavelengths or (4 * snippet_seconds, 4096 * snippet_seconds)
-        )
+        self.wavelengths = time_wavelengths(wavelengths, snippet_seconds)
         self.position_gain = position_gain
         self.dropout = dropout
         self.input_norm = layer_norm("input_norm", self.dtype_policy)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.projection import projection
 from keras_mirasol.layers.transformer import gelu
 from keras_mirasol.layers.transformer import layer_norm
 
@@ -107,13 +108,13 @@ class AttentionSummary(TokenSummary):
         super().__init__(num_tokens, dim, positions, **kwargs)
         self.num_heads = num_heads
         self.num_features = 2 * dim
-        self.keys_values = keras.layers.Dense(
+        self.keys_values = projection(
             2 * dim,
             use_bias=False,
             dtype=self.dtype_policy,
             name="keys_values",
         )
-        self.output_dense = keras.layers.Dense(
+        self.output_dense = projection(
             dim, dtype=self.dtype_policy, name="output"
         )
 
@@ -139,9 +140,9 @@ class AttentionSummary(TokenSummary):
         )
         # Not by `ops.dot_product_attention`: it needs queries for each row,
         # and XLA on TensorFlow has no gradient of broadcasting in a loop.
-        products = ops.einsum("khd,bnhd->bnkh", queries, keys_values[:, :, 0])
+        products = ops.einsum("khd,bnhd->bhkn", queries, keys_values[:, :, 0])
         weights = softmax_over_tokens(products * heads[1] ** -0.5, token_mask)
-        attended = ops.einsum("bnkh,bnhd->bkhd", weights, keys_values[:, :, 1])
+        attended = ops.einsum("bhkn,bnhd->bkhd", weights, keys_values[:, :, 1])
         return self.output_dense(
             ops.reshape(attended, (-1, self.num_tokens, self.dim))
         )
@@ -165,10 +166,10 @@ class WeightedSummary(TokenSummary):
     def __init__(self, num_tokens, dim, positions, **kwargs):
         super().__init__(num_tokens, dim, positions, **kwargs)
         self.num_features = dim + num_tokens
-        self.hidden = keras.layers.Dense(
+        self.hidden = projection(
             dim, activation=gelu, dtype=self.dtype_policy, name="hidden"
         )
-        self.logits = keras.layers.Dense(
+        self.logits = projection(
             num_tokens, use_bias=False, dtype=self.dtype_policy, name="logits"
         )
 
@@ -183,15 +184,17 @@ class WeightedSummary(TokenSummary):
 
     def pool(self, features, token_mask=None):
         tokens, logits = features[..., : self.dim], features[..., self.dim :]
-        weights = softmax_over_tokens(logits, token_mask)
-        return ops.einsum("bnk,bnd->bkd", weights, tokens)
+        weights = softmax_over_tokens(
+            ops.transpose(logits, (0, 2, 1)), token_mask
+        )
+        return ops.einsum("bkn,bnd->bkd", weights, tokens)
 
 
 def softmax_over_tokens(logits, token_mask=None):
-    """Softmax over axis 1, with nothing for tokens that are not there.
+    """Softmax over the last axis, with nothing for tokens that are not there.
 
     Args:
-        logits: tensor of shape `(batch, n, ...)`.
+        logits: tensor of shape `(batch, ..., n)`.
         token_mask: bool tensor of shape `(batch, n)`. Defaults to all.
 
     Returns:
@@ -199,6 +202,8 @@ def softmax_over_tokens(logits, token_mask=None):
     """
     x = ops.cast(logits, "float32")
     if token_mask is not None:
-        axes = tuple(range(2, len(x.shape)))
+        axes = tuple(range(1, len(x.shape) - 1))
         x = ops.where(ops.expand_dims(token_mask, axes), x, -1e9)
-    return ops.cast(ops.softmax(x, axis=1), logits.dtype)
+    # Another axis than the last would have no gradient in a loop under XLA on
+    # TensorFlow.
+    return ops.cast(ops.softmax(x, axis=-1), logits.dtype)

@@ -119,12 +119,18 @@ class TokenTuringCell(keras.layers.Layer):
             A tensor of shape `(batch, T, n, num_features)`, for the one
             tensor that `keras.layers.RNN` goes through.
         """
+        batch, snippets, count = ops.shape(tokens)[:3]
+        tokens = ops.reshape(tokens, (-1, count, self.dim))
         parts = [self.read.embed(tokens, start=self.memory_size)]
         if self.write_mode != "erase_and_add":
             start = self.memory_size + self.num_outputs
             parts.append(self.write.embed(tokens, start=start))
-        parts.append(ops.cast(token_mask, self.compute_dtype)[..., None])
-        return ops.concatenate(parts, axis=-1)
+        token_mask = ops.reshape(token_mask, (-1, count, 1))
+        parts.append(ops.cast(token_mask, self.compute_dtype))
+        features = ops.concatenate(parts, axis=-1)
+        return ops.reshape(
+            features, (batch, snippets, count, features.shape[-1])
+        )
 
     def call(self, inputs, states):
         (memory,) = states

@@ -4,8 +4,10 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.positions import time_wavelengths
 from keras_mirasol.layers.token_turing_cell import TokenTuringCell
 from keras_mirasol.layers.transformer_combiner import check_same_snippets
+from keras_mirasol.layers.transformer_combiner import without_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -132,9 +134,7 @@ class TokenTuringCombiner(keras.layers.Layer):
         self.read_write_positions = read_write_positions
         self.time_stamps = time_stamps
         self.snippet_seconds = snippet_seconds
-        self.wavelengths = tuple(
-            wavelengths or (4 * snippet_seconds, 4096 * snippet_seconds)
-        )
+        self.wavelengths = time_wavelengths(wavelengths, snippet_seconds)
         self.dropout = dropout
         policy = self.dtype_policy
         self.video_projection = keras.layers.Dense(
@@ -215,8 +215,8 @@ class TokenTuringCombiner(keras.layers.Layer):
         else:
             state = self.empty_state(batch)
 
-        video, video_mask = _without_masked(video_tokens, video_mask)
-        audio, audio_mask = _without_masked(audio_tokens, audio_mask)
+        video, video_mask = without_masked(video_tokens, video_mask)
+        audio, audio_mask = without_masked(audio_tokens, audio_mask)
         tokens = ops.concatenate(
             [self.video_projection(video), self.audio_projection(audio)], axis=2
         )
@@ -304,10 +304,3 @@ class TokenTuringCombiner(keras.layers.Layer):
             "wavelengths": self.wavelengths,
             "dropout": self.dropout,
         }
-
-
-def _without_masked(tokens, mask):
-    """Content of masked snippets to zero, and the mask of all tokens."""
-    mask = ops.repeat(ops.cast(mask, "bool")[:, :, None], tokens.shape[2], 2)
-    # Not even NaN may pass from what is masked.
-    return ops.where(mask[..., None], tokens, 0), mask

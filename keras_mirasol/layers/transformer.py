@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.projection import projection
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -95,12 +96,10 @@ class TransformerBlock(keras.layers.Layer):
                 name="cross_attention",
             )
         self.mlp_norm = layer_norm("mlp_norm", policy)
-        self.mlp_hidden = keras.layers.Dense(
+        self.mlp_hidden = projection(
             mlp_dim, activation=gelu, dtype=policy, name="mlp_hidden"
         )
-        self.mlp_output = keras.layers.Dense(
-            dim, dtype=policy, name="mlp_output"
-        )
+        self.mlp_output = projection(dim, dtype=policy, name="mlp_output")
         self.mlp_dropout = keras.layers.Dropout(dropout, dtype=policy)
 
     def build(self, x_shape):
@@ -273,7 +272,7 @@ class Transformer(keras.layers.Layer):
                 self.mlp_dim,
                 cross_attention=cross_attention,
                 rotary_wavelength=rotary_wavelength,
-                dropout=dropout,
+                    dropout=dropout,
                 dtype=self.dtype_policy,
                 name=f"block_{i}",
             )

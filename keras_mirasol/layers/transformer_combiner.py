@@ -163,11 +163,15 @@ def check_same_snippets(video_tokens, audio_tokens, video_mask, audio_mask):
         )
 
 
-def _fold(tokens, mask):
-    """Snippets into the batch; content of masked snippets to zero."""
-    count = tokens.shape[2]
-    mask = ops.reshape(ops.cast(mask, "bool"), (-1, 1))
-    tokens = ops.reshape(tokens, (-1, count, tokens.shape[3]))
+def without_masked(tokens, mask):
+    """Content of masked snippets to zero, and the mask of all tokens."""
+    mask = ops.repeat(ops.cast(mask, "bool")[:, :, None], tokens.shape[2], 2)
     # Not even NaN may pass from what is masked.
-    tokens = ops.where(mask[:, :, None], tokens, 0)
-    return tokens, ops.repeat(mask, count, axis=1)
+    return ops.where(mask[..., None], tokens, 0), mask
+
+
+def _fold(tokens, mask):
+    """Snippets into the batch, without what is masked."""
+    tokens, mask = without_masked(tokens, mask)
+    count, dim = tokens.shape[2:]
+    return ops.reshape(tokens, (-1, count, dim)), ops.reshape(mask, (-1, count))

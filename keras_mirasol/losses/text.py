@@ -3,7 +3,7 @@ from keras import ops
 from keras_mirasol.losses.masked_mean import masked_mean
 
 
-def text_loss(token_ids, logits, sample_weight=None):
+def text_loss(token_ids, logits, sample_weight=None, axis=None):
     """Cross-entropy of the next token, averaged over weighted tokens.
 
     Args:
@@ -12,9 +12,11 @@ def text_loss(token_ids, logits, sample_weight=None):
         sample_weight: float tensor of shape `(..., L)`, 1 for tokens of the
             response and 0 for those of the prompt and for padding. Defaults
             to `None`, all ones.
+        axis: int or tuple of ints to average over, such as -1 for a loss a
+            text. Defaults to `None`, all axes.
 
     Returns:
-        A scalar float32 tensor, in nats a token.
+        A float32 tensor, in nats a token; a scalar unless `axis` leaves axes.
 
     Example:
     ```python
@@ -28,4 +30,4 @@ def text_loss(token_ids, logits, sample_weight=None):
     )
     if sample_weight is None:
         sample_weight = ops.ones_like(cross_entropy)
-    return masked_mean(cross_entropy, sample_weight)
+    return masked_mean(cross_entropy, sample_weight, axis)

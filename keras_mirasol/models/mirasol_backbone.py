@@ -204,11 +204,8 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         audio_mask = keras.Input((None,), dtype="bool", name="audio_mask")
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        joint_tokens = self.combiner(
-            self.video_encoder(pixel_values, video_mask),
-            self.audio_encoder(audio_features, audio_mask),
-            video_mask,
-            audio_mask,
+        joint_tokens = self._fuse(
+            pixel_values, audio_features, video_mask, audio_mask
         )
         snippet_latents = self.snippet_transformer(joint_tokens)
         sequence_output = self.text_decoder(
@@ -264,17 +261,22 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.time_wavelengths = self.snippet_transformer.wavelengths
         self.dropout = dropout
 
+    def _fuse(self, pixel_values, audio_features, video_mask, audio_mask):
+        return self.combiner(
+            self.video_encoder(pixel_values, video_mask),
+            self.audio_encoder(audio_features, audio_mask),
+            video_mask,
+            audio_mask,
+        )
+
     def encode_clip(self, pixel_values, audio_features, video_mask, audio_mask):
         """What text attends to: the clip's part of the forward pass.
 
         Returns:
             What `TextDecoder.remember()` makes of the snippet latents.
         """
-        joint_tokens = self.combiner(
-            self.video_encoder(pixel_values, video_mask),
-            self.audio_encoder(audio_features, audio_mask),
-            video_mask,
-            audio_mask,
+        joint_tokens = self._fuse(
+            pixel_values, audio_features, video_mask, audio_mask
         )
         return self.text_decoder.remember(
             self.snippet_transformer(joint_tokens),

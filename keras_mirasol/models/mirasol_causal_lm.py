@@ -4,6 +4,7 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_mirasol import losses
 from keras_mirasol.models.objective_task import ObjectiveTask
 
 
@@ -111,8 +112,9 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         super().compile(optimizer, sampler=sampler, **kwargs)
 
     def get_compile_config(self):
-        return {
-            **super().get_compile_config(),
+        config = super().get_compile_config()
+        return config and {
+            **config,
             "sampler": keras_hub.samplers.serialize(self.sampler),
         }
 
@@ -184,6 +186,59 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             return answers
         return _in_shape_of(inputs["prompts"], iter(answers))
 
+    def score_choices(self, clip, prompt, choices):
+        """Scores given answers to a prompt about a clip.
+
+        A choice's score is the mean of the log-likelihoods of its tokens, its
+        end included, so that long and short choices compare. The clip is
+        encoded once for all of them.
+
+        Args:
+            clip: dict of a clip or of a batch of clips with `"videos"` and
+                `"audio"`; see `MirasolCausalLMPreprocessor`.
+            prompt: str; for a batch, a list of one string a clip.
+            choices: list of strings; for a batch, a list of as many for each
+                clip.
+
+        Returns:
+            A float32 array of shape `(choices,)`, or `(clips, choices)` for a
+            batch; the likeliest choice has the highest score.
+
+        Raises:
+            ValueError: if there is no preprocessor, or `prompt` and `choices`
+                are not as described.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        clip = {"audio": np.zeros(32000, "float32")}
+        choices = ["bell", "drum", "tone"]
+        scores = task.score_choices(clip, "what is heard first?", choices)
+        choices[scores.argmax()]
+        ```
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                "`score_choices()` needs a preprocessor. Give the task one."
+            )
+        is_single = isinstance(prompt, str)
+        _check_choices(prompt, choices, is_single)
+        count = len(choices if is_single else choices[0])
+        prompts = (
+            [prompt] * count if is_single else [[p] * count for p in prompt]
+        )
+        x, y, sample_weight = self.preprocessor(
+            {**clip, "prompts": prompts, "responses": choices}
+        )
+        if is_single:
+            x, y, sample_weight = keras.tree.map_structure(
+                lambda array: array[None], (x, y, sample_weight)
+            )
+        logits = self.predict(x, verbose=0)["logits"]
+        loss = losses.text_loss(y, logits, sample_weight, axis=-1)
+        scores = -ops.convert_to_numpy(loss)
+        return scores[0] if is_single else scores
+
     def _normalize_generate_inputs(self, inputs):
         return [inputs], False
 
@@ -239,6 +294,22 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 token_ids, padding_mask, stop_token_ids
             ),
         }
+
+
+def _check_choices(prompt, choices, is_single):
+    rows = [choices] if is_single else choices
+    prompts = [prompt] if is_single else prompt
+    if (
+        isinstance(rows, str)
+        or any(isinstance(row, str) or not len(row) for row in rows)
+        or len(rows) != len(prompts)
+        or len({len(row) for row in rows}) != 1
+    ):
+        raise ValueError(
+            "`choices` must be a list of strings for one prompt, or for a "
+            "list of prompts a list of as many strings for each. Received: "
+            f"prompt={prompt!r}, choices={choices!r}"
+        )
 
 
 def _until_stop(token_ids, prompt_mask, stop_token_ids):

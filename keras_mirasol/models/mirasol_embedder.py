@@ -161,11 +161,9 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
                 "which has no embeddings. Load it as a `MirasolPretrainer` "
                 "and train it, or use the preset of one that is trained."
             )
-        settings = {
-            key: kwargs.pop(key) for key in ("prompt",) if key in kwargs
-        }
+        prompt = kwargs.pop("prompt", "")
         pretrainer = MirasolPretrainer.from_preset(preset, **kwargs)
-        return cls.from_pretrainer(pretrainer, **settings)
+        return cls.from_pretrainer(pretrainer, prompt)
 
     def embed_clips(self, clips, batch_size=32):
         """Embeds clips.

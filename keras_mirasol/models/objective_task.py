@@ -96,6 +96,8 @@ class ObjectiveTask(MirasolTask):
         )
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         return {
             "optimizer": keras.optimizers.serialize(self.optimizer),
             "jit_compile": self.jit_compile,

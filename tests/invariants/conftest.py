@@ -6,7 +6,7 @@ import pytest
 import small_models
 import whole_model
 
-COMBINERS = ["transformer"]
+COMBINERS = ["transformer", "token_turing"]
 
 
 @pytest.fixture(scope="session", params=COMBINERS)

@@ -51,7 +51,7 @@ def test_cached_answers_are_those_of_the_whole_sequence(task, inputs):
         for row, length in zip(expected, PROMPTS, strict=True)
     ]
     assert len({tuple(answer) for answer in answers}) == 4
-    assert len({token for answer in answers for token in answer}) > 2
+    assert len({token for answer in answers for token in answer}) > 6
 
     outputs = task.generate(inputs, stop_token_ids=None, strip_prompt=False)
     np.testing.assert_array_equal(outputs["token_ids"], expected)

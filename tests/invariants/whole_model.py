@@ -1,5 +1,7 @@
 """A whole model whose outputs depend on all that they may depend on."""
 
+import zlib
+
 import numpy as np
 import small_models
 
@@ -17,9 +19,10 @@ def sharpen(model):
     change of it could go unnoticed, and the best of two tokens be chosen by
     rounding.
     """
-    rng = np.random.default_rng(1)
     for weight in model.weights:
-        noise = rng.normal(size=weight.shape)
+        # By its name: what another layer has is of no matter to it.
+        seed = zlib.crc32(weight.path.encode())
+        noise = np.random.default_rng([1, seed]).normal(size=weight.shape)
         if len(weight.shape) > 1:
             weight.assign(0.5 * noise)
         else:

@@ -50,11 +50,9 @@ def test_tokens_embedded_apart_are_pooled_as_if_together(
     tokens = normal(2, 5, 8)
 
     def in_two_parts(tokens):
-        # The second part has one more axis, as snippets have.
-        last = layer.embed(tokens[:, None, 3:], start=3)[:, 0]
-        return layer.pool(
-            ops.concatenate([layer.embed(tokens[:, :3]), last], axis=1)
-        )
+        first = layer.embed(tokens[:, :3])
+        last = layer.embed(tokens[:, 3:], start=3)
+        return layer.pool(ops.concatenate([first, last], axis=1))
 
     assert_close(compiled(in_two_parts)(tokens), summarise(tokens))
 

@@ -245,10 +245,6 @@ def test_program_does_not_grow_with_the_snippets(options, normal):
     keras.backend.backend() != "tensorflow",
     reason="the others compile always, or never",
 )
-@pytest.mark.xfail(
-    strict=True,
-    reason="the gradient of Keras's loop has no fixed shape for XLA",
-)
 def test_trains_in_xla_with_any_number_of_snippets(combiner, video, audio):
     import tensorflow as tf
 

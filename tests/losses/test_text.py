@@ -58,3 +58,10 @@ def test_unweighted_tokens_get_no_gradient():
 
 def test_example():
     check_example(text_loss)
+
+
+def test_a_loss_a_text():
+    weights = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], "float32")
+    tokens, logits = np.repeat(TOKENS, 2, 0), np.repeat(LOGITS, 2, 0)
+    loss = text_loss(tokens, logits, weights, axis=-1)
+    assert_close(loss, [RARE, USUAL])

@@ -352,6 +352,56 @@ def test_samplers_answer(trained, sampler):
     assert answers == ["day", "whee"]
 
 
+def _mean_log_likelihood(task, clip, prompt, choice):
+    x, y, sample_weight = task.preprocessor(
+        {**clip, "prompts": [prompt], "responses": [choice]}
+    )
+    x = {name: value[None] for name, value in x.items()}
+    logits = task.predict(x, verbose=0)["logits"][0, 0].astype("float64")
+    logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+    chosen = logits[np.arange(len(y[0])), y[0]]
+    assert sample_weight.sum() == len(choice) + 1  # with its end
+    return chosen[sample_weight[0] > 0].mean()
+
+
+def test_choices_are_scored_by_their_mean_log_likelihood(task, encoded):
+    clip, choices = _clip(0), ["day", "whee", "n", "a long answer"]
+    scores = task.score_choices(clip, "see?", choices)
+    assert len(encoded) == 1
+    expected = [
+        _mean_log_likelihood(task, clip, "see?", choice) for choice in choices
+    ]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    answer = task.generate({**clip, "prompts": "see?"})
+    assert choices[scores.argmax()] == answer
+
+
+def test_choices_of_a_batch_are_scored_as_clip_by_clip(task):
+    prompts, choices = ["see?", "hear?"], [["day", "night"], ["whee", "n"]]
+    scores = task.score_choices(CLIPS, prompts, choices)
+    assert scores.shape == (2, 2)
+    for index in range(2):
+        single = task.score_choices(
+            _clip(index), prompts[index], choices[index]
+        )
+        np.testing.assert_allclose(scores[index], single, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "prompt, choices",
+    [
+        ("see?", "day"),
+        ("see?", []),
+        (["see?", "hear?"], [["day"]]),
+        (["see?", "hear?"], [["day"], ["day", "night"]]),
+        (["see?", "hear?"], ["day", "night"]),
+    ],
+)
+def test_choices_that_do_not_fit_the_prompts(task, prompt, choices):
+    with pytest.raises(ValueError, match="`choices` must be a list"):
+        task.score_choices(CLIPS, prompt, choices)
+
+
 @pytest.mark.parametrize("inputs", ["what?", ["what?"], None, 3])
 def test_a_prompt_without_its_key_is_refused(inputs):
     with pytest.raises(ValueError, match="Expected a dict"):
@@ -397,6 +447,13 @@ def test_a_sampler_with_settings_survives_saving(tmp_path):
     assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert isinstance(copy.sampler, keras_hub.samplers.TopKSampler)
     assert (copy.sampler.k, copy.sampler.temperature) == (3, 0.7)
+
+
+def test_a_model_that_was_not_compiled_is_saved(tmp_path):
+    task = small_models.build_task(compile=False)
+    task.save(tmp_path / "task.keras")
+    copy = keras.saving.load_model(tmp_path / "task.keras")
+    _assert_same_values(copy.weights, task.weights)
 
 
 def test_a_preset_of_ones_own_is_the_same_task(trained, tmp_path):
