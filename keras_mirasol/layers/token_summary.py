@@ -65,11 +65,11 @@ class TokenSummary(keras.layers.Layer):
         """All that `pool()` needs of tokens from place `start` on.
 
         Args:
-            tokens: tensor of shape `(..., n, dim)`.
+            tokens: tensor of shape `(batch, n, dim)`.
             start: int. Place in V of the first of them.
 
         Returns:
-            A tensor of shape `(..., n, num_features)`.
+            A tensor of shape `(batch, n, num_features)`.
         """
         raise NotImplementedError
 

@@ -272,7 +272,7 @@ class Transformer(keras.layers.Layer):
                 self.mlp_dim,
                 cross_attention=cross_attention,
                 rotary_wavelength=rotary_wavelength,
-                    dropout=dropout,
+                dropout=dropout,
                 dtype=self.dtype_policy,
                 name=f"block_{i}",
             )
