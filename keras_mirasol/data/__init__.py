@@ -7,6 +7,7 @@ loaded when it is first used.
 import importlib
 
 _HOMES = {
+    "ClipAugmentation": "keras_mirasol.data.augmentation",
     "clip_dataset": "keras_mirasol.data.clip_pipeline",
     "load_clip": "keras_mirasol.data.media",
     "read_manifest": "keras_mirasol.data.manifest",

@@ -7,11 +7,14 @@ from pathlib import Path
 import tensorflow as tf
 
 import keras_mirasol.data.iterators_at_exit  # noqa: F401
+from keras_mirasol.data.augmentation import as_augmentation
 from keras_mirasol.data.clip_reader import ClipReader
 from keras_mirasol.data.clip_reader import group_lines
 from keras_mirasol.data.clip_texts import ClipTexts
 from keras_mirasol.data.manifest import check_line
 from keras_mirasol.data.manifest import numbered_lines
+from keras_mirasol.data.modality_dropout import ModalityDropout
+from keras_mirasol.data.salts import with_salts
 
 # How many clips of a cache in memory are drawn from at a time: all of a small
 # corpus, and few enough that the first batch does not wait for a large one.
@@ -28,6 +31,8 @@ def clip_dataset(
     seed=None,
     repeat=False,
     cache=False,
+    augment=None,
+    modality_dropout=None,
     on_error="raise",
     num_parallel=None,
     drop_remainder=False,
@@ -48,6 +53,9 @@ def clip_dataset(
     a  q3
     ```
 
+    The order of work: decode, [cache,] augment, preprocess, attach texts, drop
+    modalities, batch. Without `augment`, the cache keeps preprocessed clips.
+
     Args:
         manifest: str or path of a manifest, or a list of lines as
             `read_manifest` returns it.
@@ -60,14 +68,30 @@ def clip_dataset(
             The clip is encoded once for all of them. Defaults to `1`.
         shuffle: bool. Whether each pass has an order of its own, of clips and
             of the lines of a clip. Defaults to `False`: the manifest's order.
-        seed: int. Makes the order of all passes reproducible. Defaults to
-            `None`.
+        seed: int. Makes all that is drawn at random reproducible: the order,
+            `augment` and `modality_dropout`, of every pass. Passes differ
+            from each other all the same. Defaults to `None`.
         repeat: bool. Whether to start over without end. Batches then run on
             from one pass into the next. Defaults to `False`.
-        cache: bool or str. `True` keeps preprocessed clips in memory after
-            the first pass, a path keeps them in files that begin with it, so
-            that later passes decode nothing. The first pass must run to its
-            end. Defaults to `False`.
+        cache: bool or str. `True` keeps clips in memory after the first pass,
+            a path keeps them in files that begin with it, so that later
+            passes decode nothing. The first pass must run to its end.
+            Defaults to `False`.
+        augment: `True` or a `keras_mirasol.data.ClipAugmentation`: changes
+            each clip a little, anew in each pass, so that few clips are not
+            learnt by heart. For training alone. A clip's elements of one pass
+            change alike. A cache then keeps the clips as decoded, before they
+            change, which takes more room where frames are larger than the
+            preprocessor makes them. `True` stands for `ClipAugmentation()`.
+            Defaults to `None`, clips as they are.
+        modality_dropout: float or dict. The chance that an element with both
+            picture and sound loses one of them, either as likely, so that a
+            model learns to do with one. A dict such as
+            `{"audio": 0.2, "video": 0.05}` gives the chance that it loses
+            this one. Drawn anew for each element in each pass; no element
+            loses both, or the only one it has. What is lost is masked, or is
+            empty in raw clips. For training alone. Defaults to `None`, none
+            is lost.
         on_error: `"raise"` or `"skip"`: what to do with a clip that cannot be
             loaded. `"skip"` leaves its lines out and warns once. Defaults to
             `"raise"`.
@@ -108,6 +132,10 @@ def clip_dataset(
         texts_per_clip=texts_per_clip,
         num_parallel=1 if num_parallel is None else num_parallel,
     )
+    augmentation = as_augmentation(augment)
+    dropout = None
+    if modality_dropout is not None:
+        dropout = ModalityDropout(modality_dropout)
     num_parallel = num_parallel or os.cpu_count()
     clips = group_lines(_read(manifest))
     if on_error == "raise":
@@ -119,14 +147,27 @@ def clip_dataset(
     if shuffle:
         # Below a cache the order of the first pass stays.
         dataset = dataset.shuffle(len(clips), seed)
-    dataset = reader.read(dataset, num_parallel)
+    dataset = reader.decode(dataset, num_parallel)
+    if augmentation is None:
+        dataset = reader.preprocess(dataset, num_parallel)
     if cache:
-        dataset = _cached(dataset, cache, reader)
+        dataset = _cached(dataset, cache, reader, raw=augmentation is not None)
         if shuffle:
             # References to what is in memory, but copies of what is in files.
             at_hand = _SHUFFLED_CLIPS if cache is True else 4 * batch_size
             dataset = dataset.shuffle(min(len(clips), at_hand), seed)
+    if augmentation is not None:
+        dataset = with_salts(dataset, seed).map(
+            lambda item, salt: (item[0], augmentation(item[1], salt)),
+            num_parallel_calls=num_parallel,
+            deterministic=True,
+        )
+        dataset = reader.preprocess(dataset, num_parallel)
     dataset = texts.attach(dataset, shuffle, seed)
+    if dropout is not None:
+        dataset = with_salts(dataset, seed).map(
+            lambda item, salt: {**item, "clip": dropout(item["clip"], salt)}
+        )
     if on_error == "raise":
         # Lets Keras know the length of an epoch.
         dataset = dataset.apply(
@@ -169,12 +210,12 @@ def _packed_batch(batch, preprocessor):
     return {**batch["clip"], **x}, y, sample_weight * asked[..., None]
 
 
-def _cached(dataset, cache, reader):
+def _cached(dataset, cache, reader, raw):
     if cache is True:
         return dataset.cache()
     Path(cache).parent.mkdir(parents=True, exist_ok=True)
     # Other media or another preprocessor must not meet these clips.
-    return dataset.cache(f"{cache}-{reader.fingerprint()}")
+    return dataset.cache(f"{cache}-{reader.fingerprint(raw=raw)}")
 
 
 def _read(manifest):

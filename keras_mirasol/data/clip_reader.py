@@ -85,29 +85,44 @@ class ClipReader:
                 "sampling_rate": preprocessor.sampling_rate,
             }
 
-    def read(self, indices, num_parallel):
-        """Maps a dataset of indices to one of `(index, clip)`, in order."""
+    def decode(self, indices, num_parallel):
+        """Maps a dataset of indices to one of `(index, raw clip)`, in order."""
         dataset = indices.map(
             self._load, num_parallel_calls=num_parallel, deterministic=True
         )
         if self._skip:
             dataset = dataset.filter(lambda index, loaded, clip: loaded)
+        return dataset.map(lambda index, loaded, clip: (index, clip))
+
+    def preprocess(self, dataset, num_parallel):
+        """Maps `(index, raw clip)` to `(index, clip)`, in order."""
+        if self._preprocessor is None:
+            return dataset
         return dataset.map(
-            self._preprocess,
+            lambda index, clip: (
+                index,
+                self._preprocessor.preprocess_clip(
+                    clip["videos"], clip["audio"]
+                ),
+            ),
             num_parallel_calls=num_parallel,
             deterministic=True,
         )
 
-    def fingerprint(self):
-        """A short name for what determines the clips: media and settings."""
-        get_config = getattr(self._preprocessor, "get_config", dict)
+    def fingerprint(self, *, raw):
+        """A short name for what determines the clips: media and settings.
+
+        Args:
+            raw: bool. Whether the clips are as decoded, not preprocessed.
+        """
         media = [
             (clip.media, clip.start, clip.end, *map(_version, clip.paths))
             for clip in self._clips
         ]
-        settings = json.dumps(
-            [media, self._rates, get_config()], sort_keys=True, default=str
-        )
+        settings = [media, self._rates]
+        if not raw:
+            settings.append(getattr(self._preprocessor, "get_config", dict)())
+        settings = json.dumps(settings, sort_keys=True, default=str)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def _load(self, index):
@@ -152,14 +167,6 @@ class ClipReader:
             )
         if not is_known:
             warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
-
-    def _preprocess(self, index, loaded, clip):
-        del loaded
-        if self._preprocessor is not None:
-            clip = self._preprocessor.preprocess_clip(
-                clip["videos"], clip["audio"]
-            )
-        return index, clip
 
 
 def _version(path):

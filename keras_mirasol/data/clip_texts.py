@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_mirasol.data.salts import with_salts
+
 
 class ClipTexts:
     """The prompts and responses of each clip, in groups of equal size.
@@ -41,8 +43,7 @@ class ClipTexts:
         """
         if not shuffle:
             return dataset.flat_map(self._elements)
-        salts = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        return tf.data.Dataset.zip(dataset, salts).flat_map(
+        return with_salts(dataset, seed).flat_map(
             lambda clip, salt: self._elements(*clip, salt)
         )
 

@@ -1,0 +1,19 @@
+"""Seeds for what is drawn at random in a `tf.data` pipeline."""
+
+import tensorflow as tf
+
+
+def with_salts(dataset, seed):
+    """Zips a dataset with random numbers to seed stateless draws with.
+
+    Args:
+        dataset: a `tf.data.Dataset`.
+        seed: int or None. Makes the numbers of all passes reproducible.
+
+    Returns:
+        A `tf.data.Dataset` of `(element, salt)`; the salts, int64, are other
+        ones in each pass. With the same `seed` every dataset gets the same:
+        a draw adds something of its own to the salt.
+    """
+    salts = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    return tf.data.Dataset.zip(dataset, salts)
