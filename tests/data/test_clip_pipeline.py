@@ -11,6 +11,7 @@ from media_files import solid
 from media_files import tone
 from media_files import write_media
 
+from keras_mirasol.data import ClipAugmentation
 from keras_mirasol.data import clip_dataset
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import read_manifest
@@ -477,6 +478,230 @@ class TestCache:
         assert run(lines) == 4
 
 
+# Adds one value to all pixels of a clip, within 51 of 255, and nothing else.
+BRIGHTER = ClipAugmentation(
+    shift=0.0, scale=0.0, brightness=0.2, gain_decibels=0.0
+)
+
+
+class TestAugment:
+    @pytest.fixture
+    def grey(self, manifest):
+        """Lines of clips 1 to 3: grey enough to become darker."""
+        return read_manifest(manifest)[1:]
+
+    def added(self, dataset):
+        """What each prompt's clip was brightened by, in one pass."""
+        added = {}
+        for x, *_ in dataset:
+            frames = x["pixel_values"].numpy()
+            for prompt, clip, mask in zip(
+                prompts_of(x["token_ids"]),
+                frames,
+                x["video_mask"].numpy().repeat(2, axis=1),
+                strict=True,
+            ):
+                by = clip[mask] - 40 * int(prompt[0])
+                # All frames alike, but for what the codec makes of them.
+                assert np.ptp(by) <= 3
+                added[prompt] = by.mean()
+        return added
+
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_clips_change_anew_in_each_pass(self, grey, loads, cache):
+        dataset = clip_dataset(
+            grey,
+            TinyPreprocessor(),
+            batch_size=4,
+            shuffle=True,
+            seed=0,
+            cache=cache,
+            augment=BRIGHTER,
+        )
+        passes = [self.added(dataset) for _ in range(10)]
+        assert loads == {f"{i}.mp4": 1 if cache else 10 for i in (1, 2, 3)}
+        assert all(sorted(one) == ALL[1:] for one in passes)
+        # A clip is decoded and changed once a pass, for all its lines.
+        assert all(one["3 a"] == one["3 e"] for one in passes)
+        by = np.array([[one[f"{i} a"] for one in passes] for i in (1, 2, 3)])
+        # A cache of changed clips would repeat, or change them further.
+        assert len(set(by.round().ravel())) > 20
+        assert np.abs(by).max() < 54 and by.min() < -30 and by.max() > 30
+
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_seeds_reproduce_every_pass(self, grey, cache):
+        def passes(seed):
+            dataset = clip_dataset(
+                grey,
+                TinyPreprocessor(),
+                batch_size=4,
+                seed=seed,
+                cache=cache,
+                augment=BRIGHTER,
+            )
+            return [self.added(dataset) for _ in range(2)]
+
+        first, second = passes(3)
+        assert first != second
+        assert passes(3) == [first, second]
+        assert passes(4)[0] != first
+
+    def test_repeating_changes_clips_anew(self, grey):
+        dataset = clip_dataset(
+            grey[-1:],
+            TinyPreprocessor(),
+            batch_size=1,
+            seed=0,
+            repeat=True,
+            augment=BRIGHTER,
+        )
+        added = [self.added([batch])["3 e"] for batch in dataset.take(4)]
+        assert len(set(np.round(added))) == 4
+
+    def test_raw_clips_stay_raw(self, manifest):
+        options = {"batch_size": 4, "texts_per_clip": 5, "seed": 0}
+        plain = clip_dataset(manifest, **options)
+        changed = clip_dataset(
+            manifest, **options, augment=ClipAugmentation(noise=0.01)
+        )
+        assert changed.element_spec == plain.element_spec
+        (before,), (after,) = plain, changed
+        for key in ("videos", "audio"):
+            np.testing.assert_array_equal(
+                after[key].row_lengths(), before[key].row_lengths()
+            )
+            flat_before = before[key].flat_values.numpy()
+            flat_after = after[key].flat_values.numpy()
+            assert (flat_before != flat_after).mean() > 0.5
+        assert (after["prompts"] == before["prompts"]).numpy().all()
+
+    def test_true_stands_for_moderate_changes(self, manifest):
+        def pixels(augment):
+            dataset = clip_dataset(
+                manifest, batch_size=8, seed=0, augment=augment
+            )
+            return next(iter(dataset))["videos"].flat_values.numpy()
+
+        assert (pixels(True) == pixels(ClipAugmentation())).all()
+        assert (pixels(True) != pixels(None)).any()
+        assert (pixels(False) == pixels(None)).all()
+
+    def test_absent_modalities_stay_absent(self, tmp_path):
+        text = {"prompt": "p", "response": "r"}
+        video = write_media(tmp_path / "v.mp4", frames=[solid(9)] * 25)
+        audio = write_media(tmp_path / "a.m4a", audio=tone(440, 1, 48000))
+        lines = [{"media": media, **text} for media in (video, audio)]
+        options = {
+            "batch_size": 2,
+            "augment": ClipAugmentation(noise=0.1),
+            "modality_dropout": 1.0,
+        }
+        (raw,) = clip_dataset(lines, **options)
+        assert raw["videos"].row_lengths().numpy().tolist() == [8, 0]
+        assert raw["audio"].row_lengths().numpy().tolist() == [0, 16000]
+        (packed,) = clip_dataset(lines, TinyPreprocessor(), **options)
+        masks = [packed[0][f"{kind}_mask"][:, 0] for kind in ("video", "audio")]
+        np.testing.assert_array_equal(masks, [[1, 0], [0, 1]])
+
+    def test_files_of_a_cache_hold_clips_as_decoded(
+        self, grey, loads, tmp_path
+    ):
+        def run(augment, preprocessor=None):
+            dataset = clip_dataset(
+                grey,
+                preprocessor or TinyPreprocessor(),
+                batch_size=4,
+                cache=str(tmp_path / "clips"),
+                augment=augment,
+            )
+            added = self.added(dataset)
+            count = sum(loads.values())
+            loads.clear()
+            return count, max(map(abs, added.values()))
+
+        count, by = run(None)
+        assert count == 3 and by < 3
+        # Clips that were preprocessed are no use, and stay what they are.
+        count, by = run(BRIGHTER)
+        assert count == 3 and by > 3
+        count, by = run(None)
+        assert count == 0 and by < 3
+        # Another augmentation and another preprocessor find the same clips.
+        other = TinyPreprocessor()
+        other.get_config = lambda: {"changed": True}
+        count, by = run(ClipAugmentation(shift=0.2, brightness=0.0), other)
+        assert count == 0 and by < 3
+
+
+class TestModalityDropout:
+    def lost(self, dataset):
+        """Which prompts lost their picture and which their sound."""
+        lost = {}
+        for x, *_ in dataset:
+            has = np.stack([x["video_mask"], x["audio_mask"]]).any(axis=-1)
+            for prompt, kept in zip(
+                prompts_of(x["token_ids"]), has.T, strict=True
+            ):
+                lost[prompt] = (not kept[0], not kept[1])
+        return lost
+
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_elements_lose_one_anew_in_each_pass(self, manifest, cache):
+        def passes(seed, count=2):
+            dataset = clip_dataset(
+                manifest,
+                TinyPreprocessor(),
+                batch_size=4,
+                shuffle=True,
+                seed=seed,
+                cache=cache,
+                modality_dropout={"video": 0.3, "audio": 0.5},
+            )
+            return [self.lost(dataset) for _ in range(count)]
+
+        first = passes(0, 10)
+        assert all(sorted(one) == ALL for one in first)
+        lost = np.array([list(one.values()) for one in first])
+        assert not lost.all(axis=-1).any()
+        # Four deviations of 130 draws.
+        np.testing.assert_allclose(
+            lost.mean(axis=(0, 1)), [0.3, 0.5], atol=0.17
+        )
+        assert any(one != first[0] for one in first[1:])
+        # The elements of a clip lose other things.
+        assert any(one["3 a"] != one["3 b"] for one in first)
+        assert passes(0) == first[:2]
+        assert passes(1) != first[:2]
+
+    def test_nothing_else_changes(self, manifest):
+        options = {"batch_size": 4, "shuffle": True, "seed": 0}
+        plain = clip_dataset(manifest, TinyPreprocessor(), **options)
+        dropped = clip_dataset(
+            manifest, TinyPreprocessor(), **options, modality_dropout=0.5
+        )
+        assert dropped.element_spec == plain.element_spec
+        assert dropped.cardinality() == plain.cardinality()
+        masks = ("video_mask", "audio_mask")
+        for before, after in zip(plain, dropped, strict=True):
+            for key, value in before[0].items():
+                if key not in masks:
+                    np.testing.assert_array_equal(after[0][key], value)
+            for one, other in zip(before[1:], after[1:], strict=True):
+                np.testing.assert_array_equal(one, other)
+
+    def test_raw_clips_are_emptied(self, manifest):
+        dataset = clip_dataset(
+            manifest, batch_size=4, seed=0, modality_dropout=1.0
+        )
+        kinds = set()
+        for batch in dataset:
+            has_video = batch["videos"].row_lengths().numpy() > 0
+            has_audio = batch["audio"].row_lengths().numpy() > 0
+            assert (has_video != has_audio).all()
+            kinds |= set(has_video.tolist())
+        assert kinds == {True, False}
+
+
 class TestErrors:
     @pytest.fixture
     def broken(self, manifest, tmp_path):
@@ -556,6 +781,8 @@ class TestErrors:
             ({"texts_per_clip": None}, "`texts_per_clip` must be a positive"),
             ({"num_parallel": 0}, "`num_parallel` must be a positive int"),
             ({"on_error": "ignore"}, '"raise" or "skip".*\'ignore\''),
+            ({"augment": "shift"}, "`augment` must be `True`.*'shift'"),
+            ({"modality_dropout": 2.0}, "`modality_dropout` must be.* 2.0"),
         ],
     )
     def test_arguments(self, manifest, options, match):

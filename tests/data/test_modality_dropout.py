@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_mirasol.data import ClipAugmentation
 from keras_mirasol.data.modality_dropout import ModalityDropout
 
 DRAWS = 4000
@@ -71,6 +72,22 @@ def test_raw_clips_are_emptied():
         left = ModalityDropout(1.0)(alone, 0)
         for name, value in alone.items():
             np.testing.assert_array_equal(left[name], value)
+
+
+def test_draws_are_independent_of_an_augmentation_s():
+    # Of the same seeds; the first draw of each.
+    augmentation = ClipAugmentation(shift=0.5, scale=0.0, brightness=0.0)
+    dropout = ModalityDropout({"audio": 0.5})
+    frames = np.zeros((1, 16, 1, 3), "uint8")
+    frames[:, 8] = 255
+    clip = {"videos": frames, "audio": np.zeros(4, "float32")}
+    drawn = []
+    for seed in range(200):
+        pixels = augmentation(clip, seed)["videos"].numpy()
+        kept = dropout(clip, seed)["audio"]
+        drawn.append((pixels[0, :, 0, 0].argmax(), len(kept) > 0))
+    # Four deviations of the correlation of 200 independent pairs.
+    assert abs(np.corrcoef(np.transpose(drawn))[0, 1]) < 4 / 200**0.5
 
 
 @pytest.mark.parametrize(
