@@ -53,8 +53,13 @@ def clip_dataset(
     a  q3
     ```
 
-    The order of work: decode, [cache,] augment, preprocess, attach texts, drop
-    modalities, batch. Without `augment`, the cache keeps preprocessed clips.
+    What is drawn at random comes after the cache, which keeps as much work as
+    it can:
+
+    ```
+    plain      decode  preprocess  [cache]              texts  dropout  batch
+    augment    decode  [cache]     augment  preprocess  texts  dropout  batch
+    ```
 
     Args:
         manifest: str or path of a manifest, or a list of lines as
@@ -79,19 +84,18 @@ def clip_dataset(
             Defaults to `False`.
         augment: `True` or a `keras_mirasol.data.ClipAugmentation`: changes
             each clip a little, anew in each pass, so that few clips are not
-            learnt by heart. For training alone. A clip's elements of one pass
-            change alike. A cache then keeps the clips as decoded, before they
-            change, which takes more room where frames are larger than the
-            preprocessor makes them. `True` stands for `ClipAugmentation()`.
-            Defaults to `None`, clips as they are.
+            learnt by heart. For training alone. `True` stands for
+            `ClipAugmentation()`. All elements of a clip change alike in one
+            pass. A cache then keeps the frames in their own size, which may
+            need far more room than preprocessed ones. Defaults to `None`:
+            clips stay as they are.
         modality_dropout: float or dict. The chance that an element with both
-            picture and sound loses one of them, either as likely, so that a
-            model learns to do with one. A dict such as
-            `{"audio": 0.2, "video": 0.05}` gives the chance that it loses
-            this one. Drawn anew for each element in each pass; no element
-            loses both, or the only one it has. What is lost is masked, or is
-            empty in raw clips. For training alone. Defaults to `None`, none
-            is lost.
+            video and audio loses one of them, either with half this chance,
+            so that a model learns to make do with one. A dict such as
+            `{"audio": 0.2, "video": 0.05}` gives the chance of losing each.
+            Drawn anew for each element in each pass; no element loses both,
+            or the only one it has. What is lost is masked, or in raw clips
+            empty. For training alone. Defaults to `None`: nothing is lost.
         on_error: `"raise"` or `"skip"`: what to do with a clip that cannot be
             loaded. `"skip"` leaves its lines out and warns once. Defaults to
             `"raise"`.
@@ -124,6 +128,17 @@ def clip_dataset(
         "train.jsonl", task.preprocessor, batch_size=16, shuffle=True
     )
     task.fit(train)
+
+    # Of few clips: each is seen a little differently in each epoch.
+    train = keras_mirasol.data.clip_dataset(
+        "train.jsonl",
+        task.preprocessor,
+        batch_size=16,
+        shuffle=True,
+        cache=True,
+        augment=True,
+        modality_dropout=0.2,
+    )
     ```
     """
     _check_arguments(
