@@ -63,7 +63,8 @@ def write_corpus(
 
     Each line of `folder/manifest.jsonl` is one question, with the keys
     `"media"`, `"prompt"`, `"response"`, `"id"`, `"kind"` and `"events"`: the
-    clip's four `[colour, shape, sound]` in order.
+    clip's four `[colour, shape, sound]` in order. A question of the kind
+    `"moment"` also has `"start"` and `"end"`, in seconds.
 
     Args:
         folder: str or path. Created if need be.
