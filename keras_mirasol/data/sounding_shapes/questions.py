@@ -1,6 +1,6 @@
 """What can be asked about a scene, and the answers."""
 
-from keras_mirasol.data.sounding_shapes.scene import SLOT_SECONDS
+from itertools import accumulate
 
 # The kinds `write_corpus` asks by default: `seen` needs the video, `heard` the
 # audio, `order` one of the two, `fused` both at the same moment.
@@ -104,17 +104,15 @@ def _story(events):
 
 
 def _moment(events):
-    spans = [
-        (slot * SLOT_SECONDS, (slot + 1) * SLOT_SECONDS)
-        for slot in range(len(events))
-    ]
+    ends = list(accumulate(event.seconds for event in events))
+    starts = [0.0, *ends[:-1]]
     for prompt, answer in (
         ("what happens?", _told),
         ("what colour is seen?", lambda event: event.colour),
         ("what shape is seen?", lambda event: event.shape),
         ("what is heard?", lambda event: event.sound),
     ):
-        for event, span in zip(events, spans, strict=True):
+        for event, *span in zip(events, starts, ends, strict=True):
             yield prompt, answer(event), *span
 
 
