@@ -28,10 +28,17 @@ Kinds of question, each with a prompt and its response for the clip above:
 | `story`   | what happens? a red circle and a bell, then a blue ring and |
 |           | a drum, then a white cross and a tone, then a green square  |
 |           | and a buzz                                                  |
+| `moment`  | of the first slot alone: what happens? a red circle and a   |
+|           | bell; what colour is seen? red; what shape is seen? circle; |
+|           | what is heard? bell                                         |
 
-`write_corpus` asks the first four (`KINDS`) by default and the last three
+`write_corpus` asks the first four (`KINDS`) by default and the last four
 (`EXTRA_KINDS`) on request. A `story` and its prompt have up to 140 characters:
-a preprocessor needs a `sequence_length` with room for them.
+a preprocessor needs a `sequence_length` with room for them. A `moment` line
+has the `"start"` and `"end"` of its slot, so that `clip_dataset` makes a short
+clip of that slot alone. Short clips whose captions and one-word answers tell
+all that is in them are a dense signal to learn from, before questions about
+whole clips.
 
 The best accuracy that can be reached without a modality, over questions drawn
 uniformly from a kind and asked one at a time, is the average over the kind's
@@ -46,6 +53,7 @@ forms of question, each of which has equally many questions:
 | `caption` | 1/6                         | 1/6 * 1/5                   |
 | `relay`   | (1/3 + 1/3 + 1/6 + 1/6) / 4 | (1/6 + 1/5 + 1/3 + 1/3) / 4 |
 | `story`   | 1 / (6*5*4*3)               | 1 / (6*5*4*3 * 5*4*3*2)     |
+| `moment`  | (1/6 + 1 + 1 + 1/6) / 4     | (1/30 + 1/6 + 1/5 + 1) / 4  |
 
 For example, the four forms of `fused` ask for a colour by a sound, a shape by
 a sound, a sound by a shape and a sound by a colour. Without audio, the four
@@ -53,7 +61,11 @@ colours and shapes are seen, but not which of them was on (1/4), and the sound
 is one of six (1/6). An `order` question names an item that is not the answer,
 which leaves 5 colours, 4 shapes or 5 sounds; a `relay` question rules out the
 first slot or the last, which leaves three. A `story` names all four sounds,
-of six, in order, and likewise the colours, of six, and the shapes, of five.
+of six, in order, and likewise the colours, of six, and the shapes, of five. A
+`moment` asks for a slot's colour and shape and sound, then for each by itself:
+without audio the sound is one of six (1/6) wherever it is asked for, and
+without video the colour is one of six and the shape one of five (1/30
+together).
 `BEST_WITHOUT_AUDIO` and `BEST_WITHOUT_VIDEO` hold these numbers.
 """
 

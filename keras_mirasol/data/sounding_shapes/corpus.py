@@ -15,23 +15,27 @@ from keras_mirasol.data.sounding_shapes.scene import FRAME_RATE
 from keras_mirasol.data.sounding_shapes.scene import SAMPLING_RATE
 from keras_mirasol.data.sounding_shapes.scene import sample_scene
 from keras_mirasol.data.sounding_shapes.sounds import render_audio
+from keras_mirasol.data.sounding_shapes.styles import check_style
 
 
-def corpus_scene(index, *, seed=0):
+def corpus_scene(index, *, seed=0, style="day"):
     """Draws the scene of one clip of a corpus.
 
-    It depends on `seed` and `index` alone: rendered in memory, it is the clip
-    that `write_corpus` writes under this number, before compression.
+    It depends on the arguments alone: rendered in memory, it is the clip that
+    `write_corpus` writes under this number, before compression.
 
     Args:
         index: int. The clip's number, from 0.
         seed: int. The corpus's seed. Defaults to `0`.
+        style: `"day"` or `"night"`, as in `sample_scene`. Defaults to
+            `"day"`.
 
     Returns:
         A `Scene`.
 
     Raises:
-        ValueError: if `index` or `seed` is not an integer of at least 0.
+        ValueError: if `index` or `seed` is not an integer of at least 0, or
+            `style` is not one of those above.
 
     Example:
 
@@ -47,23 +51,31 @@ def corpus_scene(index, *, seed=0):
     """
     _check_integer("index", index, 0)
     _check_integer("seed", seed, 0)
-    return sample_scene(_generator(seed, index))
+    return sample_scene(_generator(seed, index), style)
 
 
 def write_corpus(
-    folder, num_clips, *, seed=0, kinds=None, questions_per_kind=2
+    folder,
+    num_clips,
+    *,
+    seed=0,
+    kinds=None,
+    questions_per_kind=2,
+    style="day",
 ):
     """Writes a corpus to disk.
 
-    Clip `i` goes to `folder/media/{i:06d}.mp4` and depends on `seed` and `i`
-    alone, and so do the questions of each kind: a longer corpus extends a
-    shorter one, further kinds add lines and change none, and corpora of
-    different seeds are drawn independently. Files of the same names are
-    replaced.
+    Clip `i` goes to `folder/media/{i:06d}.mp4` and depends on `seed`, `style`
+    and `i` alone, and so do the questions of each kind: a longer corpus
+    extends a shorter one, further kinds add lines and change none, and corpora
+    of different seeds are drawn independently. Corpora of the same seed and
+    different styles show the same events in other looks. Files of the same
+    names are replaced.
 
     Each line of `folder/manifest.jsonl` is one question, with the keys
     `"media"`, `"prompt"`, `"response"`, `"id"`, `"kind"` and `"events"`: the
-    clip's four `[colour, shape, sound]` in order.
+    clip's four `[colour, shape, sound]` in order. A question of the kind
+    `"moment"` also has `"start"` and `"end"`, in seconds.
 
     Args:
         folder: str or path. Created if need be.
@@ -75,14 +87,17 @@ def write_corpus(
         questions_per_kind: int. How many questions of each kind to ask about
             a clip, drawn uniformly without replacement; a kind with fewer
             asks all it has. `None` asks all. Defaults to `2`.
+        style: `"day"` or `"night"`, as in `sample_scene`. Defaults to
+            `"day"`.
 
     Returns:
         The manifest's path, a `pathlib.Path`.
 
     Raises:
         ValueError: if `num_clips` or `questions_per_kind` is not a positive
-            integer, `seed` is not an integer of at least 0, or `kinds` is
-            empty, repeats a kind or names an unknown one.
+            integer, `seed` is not an integer of at least 0, `kinds` is empty,
+            repeats a kind or names an unknown one, or `style` is not one of
+            those above.
 
     Example:
 
@@ -95,6 +110,7 @@ def write_corpus(
     """
     kinds = KINDS if kinds is None else tuple(kinds)
     _check(num_clips, seed, kinds, questions_per_kind)
+    check_style(style)
     folder = Path(folder)
     manifest = folder / "manifest.jsonl"
     (folder / "media").mkdir(parents=True, exist_ok=True)
@@ -102,7 +118,7 @@ def write_corpus(
     manifest.unlink(missing_ok=True)
     lines = []
     for index in range(num_clips):
-        scene = corpus_scene(index, seed=seed)
+        scene = corpus_scene(index, seed=seed, style=style)
         media = f"media/{index:06d}.mp4"
         encode_clip(
             folder / media,

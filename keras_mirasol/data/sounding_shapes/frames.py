@@ -4,8 +4,6 @@ import numpy as np
 
 from keras_mirasol.data.sounding_shapes.scene import FRAME_RATE
 from keras_mirasol.data.sounding_shapes.scene import IMAGE_SIZE
-from keras_mirasol.data.sounding_shapes.scene import NUM_SLOTS
-from keras_mirasol.data.sounding_shapes.scene import SLOT_SECONDS
 
 # Far apart in hue, so that subsampled chroma cannot blur one into another.
 RGB = {
@@ -17,12 +15,7 @@ RGB = {
     "white": (245, 245, 245),
 }
 
-_FRAMES_PER_SLOT = round(FRAME_RATE * SLOT_SECONDS)
 _PIXELS = np.arange(IMAGE_SIZE, dtype="float32") + 0.5
-# The middle of each frame's display time, relative to the slot's middle.
-_MOMENTS = (
-    (np.arange(_FRAMES_PER_SLOT, dtype="float32") + 0.5) / _FRAMES_PER_SLOT
-) - 0.5
 
 
 # Signed distances in pixels, negative inside, for offsets `x` (to the right)
@@ -70,15 +63,15 @@ _DISTANCE = {
 def render_frames(scene):
     """Renders the video of a scene.
 
-    Each event takes half a second: its shape, antialiased, drifts over the
-    scene's background.
+    In each event's slot its shape, antialiased, drifts over the scene's
+    background.
 
     Args:
         scene: a `Scene`.
 
     Returns:
-        uint8 array of shape `(32, 64, 64, 3)`: 2 seconds at 16 frames a
-        second, RGB.
+        uint8 array of shape `(frames, 64, 64, 3)`, RGB: 16 frames a second,
+        so 32 in a clip of 2 seconds.
 
     Example:
 
@@ -91,25 +84,28 @@ def render_frames(scene):
     sounding_shapes.render_frames(scene).shape  # (32, 64, 64, 3)
     ```
     """
-    size = IMAGE_SIZE
-    frames = np.empty(
-        (NUM_SLOTS, _FRAMES_PER_SLOT, size, size, 3), dtype="uint8"
+    return np.concatenate(
+        [_render_event(event, scene.background) for event in scene.events]
     )
-    for slot, event in enumerate(scene.events):
-        (x, y), (dx, dy) = event.centre, event.drift
-        centre_x = size * (np.float32(x) + np.float32(dx) * _MOMENTS)
-        centre_y = size * (np.float32(y) + np.float32(dy) * _MOMENTS)
-        distance = _DISTANCE[event.shape](
-            _PIXELS[None, None, :] - centre_x[:, None, None],
-            _PIXELS[None, :, None] - centre_y[:, None, None],
-            np.float32(event.diameter * size / 2),
-        )
-        coverage = np.clip(0.5 - distance, 0, 1)
-        # Blend through a table of 256 levels: much faster than per pixel.
-        levels = np.linspace(0, 1, 256)[:, None]
-        colour = event.brightness * np.array(RGB[event.colour])
-        blend = scene.background + levels * (colour - scene.background)
-        table = np.rint(blend).astype("uint8")
-        level = (255 * coverage + 0.5).astype("uint8")
-        np.take(table, level, axis=0, out=frames[slot], mode="clip")
-    return frames.reshape(-1, size, size, 3)
+
+
+def _render_event(event, background):
+    size = IMAGE_SIZE
+    num_frames = round(FRAME_RATE * event.seconds)
+    # The middle of each frame's display time, relative to the slot's middle.
+    moments = (np.arange(num_frames, dtype="float32") + 0.5) / num_frames - 0.5
+    (x, y), (dx, dy) = event.centre, event.drift
+    centre_x = size * (np.float32(x) + np.float32(dx) * moments)
+    centre_y = size * (np.float32(y) + np.float32(dy) * moments)
+    distance = _DISTANCE[event.shape](
+        _PIXELS[None, None, :] - centre_x[:, None, None],
+        _PIXELS[None, :, None] - centre_y[:, None, None],
+        np.float32(event.diameter * size / 2),
+    )
+    coverage = np.clip(0.5 - distance, 0, 1)
+    # Blend through a table of 256 levels: much faster than per pixel.
+    levels = np.linspace(0, 1, 256)[:, None]
+    colour = event.brightness * np.array(RGB[event.colour])
+    blend = background + levels * (colour - background)
+    table = np.rint(blend).astype("uint8")
+    return np.take(table, (255 * coverage + 0.5).astype("uint8"), axis=0)

@@ -1,12 +1,15 @@
 """What can be asked about a scene, and the answers."""
 
+from itertools import accumulate
+
 # The kinds `write_corpus` asks by default: `seen` needs the video, `heard` the
 # audio, `order` one of the two, `fused` both at the same moment.
 KINDS = ("seen", "heard", "fused", "order")
 # Asked on request alone: `caption` says in full what happens in a slot,
-# `relay` needs the two modalities at neighbouring moments, and `story` says in
-# full what happens in the clip.
-EXTRA_KINDS = ("caption", "relay", "story")
+# `relay` needs the two modalities at neighbouring moments, `story` says in
+# full what happens in the clip, and `moment` is about one slot cut from it.
+# Choices of questions are seeded by these places: add kinds at the end.
+EXTRA_KINDS = ("caption", "relay", "story", "moment")
 
 # The best accuracy a model can reach when a modality is taken from it, over
 # uniformly drawn questions of a kind, asked one at a time. The package's
@@ -19,6 +22,7 @@ BEST_WITHOUT_AUDIO = {
     "caption": 1 / 6,
     "relay": 1 / 4,
     "story": 1 / 360,
+    "moment": 7 / 12,
 }
 BEST_WITHOUT_VIDEO = {
     "seen": 11 / 60,
@@ -28,6 +32,7 @@ BEST_WITHOUT_VIDEO = {
     "caption": 1 / 30,
     "relay": 31 / 120,
     "story": 1 / 43200,
+    "moment": 7 / 20,
 }
 
 _ORDINALS = ("first", "second", "third", "last")
@@ -98,6 +103,19 @@ def _story(events):
     yield "what happens?", ", then ".join(_told(event) for event in events)
 
 
+def _moment(events):
+    ends = list(accumulate(event.seconds for event in events))
+    starts = [0.0, *ends[:-1]]
+    for prompt, answer in (
+        ("what happens?", _told),
+        ("what colour is seen?", lambda event: event.colour),
+        ("what shape is seen?", lambda event: event.shape),
+        ("what is heard?", lambda event: event.sound),
+    ):
+        for event, *span in zip(events, starts, ends, strict=True):
+            yield prompt, answer(event), *span
+
+
 _ASK = {
     "seen": _seen,
     "heard": _heard,
@@ -106,7 +124,9 @@ _ASK = {
     "caption": _caption,
     "relay": _relay,
     "story": _story,
+    "moment": _moment,
 }
+_KEYS = ("prompt", "response", "start", "end")
 
 
 def check_kind(kind):
@@ -127,7 +147,8 @@ def questions(scene, kind):
 
     Returns:
         A list of dicts with the keys `"prompt"`, `"response"` and `"kind"`,
-        in a fixed order.
+        in a fixed order. Those of `"moment"` also have `"start"` and
+        `"end"`: the span they are about, in seconds.
 
     Raises:
         ValueError: if `kind` is not a known one.
@@ -146,6 +167,6 @@ def questions(scene, kind):
     """
     check_kind(kind)
     return [
-        {"prompt": prompt, "response": response, "kind": kind}
-        for prompt, response in _ASK[kind](scene.events)
+        {**dict(zip(_KEYS, asked, strict=False)), "kind": kind}
+        for asked in _ASK[kind](scene.events)
     ]

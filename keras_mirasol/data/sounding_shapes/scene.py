@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_mirasol.data.sounding_shapes.styles import STYLES
+from keras_mirasol.data.sounding_shapes.styles import check_style
+
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 SOUNDS = ("tone", "chirp", "noise", "bell", "drum", "buzz")
 
 NUM_SLOTS = 4
-SLOT_SECONDS = 0.5
 IMAGE_SIZE = 64
 FRAME_RATE = 16
 SAMPLING_RATE = 16000
@@ -18,6 +20,8 @@ SAMPLING_RATE = 16000
 # far it may drift along each axis within its slot.
 _MARGIN = 1 / 64
 _MAX_DRIFT = 4 / 64
+# Sounds need this long to be told apart.
+_LEAST_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,15 @@ class Event:
         gain: float. The sound's peak amplitude.
         pitch: float in `[0, 1]`. Where the sound lies in its own range of
             pitches. Noise has no pitch.
+        seconds: float. How long the slot lasts: a whole number of frames of
+            1/16 second. Defaults to `0.5`.
+        sounding: float in `(0, 1]`. How much of the slot the sound fills,
+            from its start; silence follows. Defaults to `1.0`.
 
     Raises:
-        ValueError: if the colour, shape or sound is not a known one.
+        ValueError: if the colour, shape or sound is not a known one, `seconds`
+            is not a positive number of frames, or `sounding` is not in
+            `(0, 1]` or leaves the sound less than 0.05 seconds.
 
     Example:
 
@@ -58,6 +68,8 @@ class Event:
     brightness: float = 1.0
     gain: float = 0.6
     pitch: float = 0.5
+    seconds: float = 0.5
+    sounding: float = 1.0
 
     def __post_init__(self):
         for name, known in (
@@ -71,6 +83,19 @@ class Event:
                     f"`{name}` must be one of {', '.join(known)}. "
                     f"Received: {value!r}"
                 )
+        frames = self.seconds * FRAME_RATE
+        if not (frames > 0 and frames == int(frames)):
+            raise ValueError(
+                "`seconds` must be a positive multiple of a frame's "
+                f"1/{FRAME_RATE} second. Received: {self.seconds!r}"
+            )
+        least = _LEAST_SECONDS / self.seconds
+        if not least <= self.sounding <= 1:
+            raise ValueError(
+                f"`sounding` must be between {least:.2f} and 1 in a slot of "
+                f"{self.seconds} seconds: a sound needs {_LEAST_SECONDS} "
+                f"seconds to be told from others. Received: {self.sounding!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -124,7 +149,7 @@ class Scene:
                 )
 
 
-def sample_scene(rng):
+def sample_scene(rng, style="day"):
     """Draws a scene: colours, shapes and sounds independently of each other.
 
     Each is drawn uniformly without replacement, and nothing about how an
@@ -132,9 +157,15 @@ def sample_scene(rng):
 
     Args:
         rng: a `numpy.random.Generator`.
+        style: `"day"`: slots of half a second, large shapes on dark grey and
+            loud sounds; or `"night"`: slots of uneven length, small shapes on
+            black and quiet sounds with silence between. Defaults to `"day"`.
 
     Returns:
-        A `Scene`.
+        A `Scene` of 2 seconds.
+
+    Raises:
+        ValueError: if `style` is not one of those above.
 
     Example:
 
@@ -147,18 +178,25 @@ def sample_scene(rng):
     scene.events[0].colour, scene.events[0].sound
     ```
     """
+    check_style(style)
+    style = STYLES[style]
     colours = rng.permutation(len(COLOURS))[:NUM_SLOTS]
     shapes = rng.permutation(len(SHAPES))[:NUM_SLOTS]
     sounds = rng.permutation(len(SOUNDS))[:NUM_SLOTS]
-    diameters = rng.uniform(0.45, 0.7, NUM_SLOTS)
+    diameters = rng.uniform(*style.diameters, NUM_SLOTS)
     drifts = rng.uniform(-_MAX_DRIFT, _MAX_DRIFT, (NUM_SLOTS, 2))
     # How far from the middle a centre may lie for the shape to stay whole in
     # the frame all along its drift.
     room = 0.5 - _MARGIN - diameters[:, None] / 2 - np.abs(drifts) / 2
     centres = 0.5 + room * rng.uniform(-1, 1, (NUM_SLOTS, 2))
-    brightnesses = rng.uniform(0.8, 1.0, NUM_SLOTS)
-    gains = rng.uniform(0.3, 0.9, NUM_SLOTS)
+    brightnesses = rng.uniform(*style.brightnesses, NUM_SLOTS)
+    gains = rng.uniform(*style.gains, NUM_SLOTS)
     pitches = rng.uniform(0, 1, NUM_SLOTS)
+    background = rng.integers(*style.backgrounds)
+    seed = rng.integers(2**32)
+    # A choice of one draws nothing: generators go on as if there were none.
+    quarters = style.quarters[rng.integers(len(style.quarters))]
+    soundings = rng.integers(len(style.soundings), size=NUM_SLOTS)
     return Scene(
         events=tuple(
             Event(
@@ -171,9 +209,11 @@ def sample_scene(rng):
                 brightness=float(brightnesses[slot]),
                 gain=float(gains[slot]),
                 pitch=float(pitches[slot]),
+                seconds=quarters[slot] / 4,
+                sounding=style.soundings[soundings[slot]],
             )
             for slot in range(NUM_SLOTS)
         ),
-        background=int(rng.integers(0, 41)),
-        seed=int(rng.integers(2**32)),
+        background=int(background),
+        seed=int(seed),
     )

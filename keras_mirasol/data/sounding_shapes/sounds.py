@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from keras_mirasol.data.sounding_shapes.scene import NUM_SLOTS
 from keras_mirasol.data.sounding_shapes.scene import SAMPLING_RATE
-from keras_mirasol.data.sounding_shapes.scene import SLOT_SECONDS
-
-_SAMPLES_PER_SLOT = round(SAMPLING_RATE * SLOT_SECONDS)
-_TIME = np.arange(_SAMPLES_PER_SLOT) / SAMPLING_RATE
 
 _FADE_SECONDS = 0.008
 _FADE_SAMPLES = round(SAMPLING_RATE * _FADE_SECONDS)
@@ -26,53 +21,64 @@ def _between(low, high, pitch):
     return low * (high / low) ** pitch
 
 
-def _tone(pitch, rng):
-    return np.sin(2 * np.pi * _between(400, 1000, pitch) * _TIME)
+def _seconds(time):
+    return len(time) / SAMPLING_RATE
 
 
-def _chirp(pitch, rng):
-    # Two octaves and a half upwards, evenly to the ear, over the slot.
+# Waveforms at the given times in seconds from the sound's beginning. Each is
+# whole however long it lasts: in a shorter sound, chirps rise and bells and
+# drums die away in less time.
+
+
+def _tone(time, pitch, rng):
+    return np.sin(2 * np.pi * _between(400, 1000, pitch) * time)
+
+
+def _chirp(time, pitch, rng):
+    # Two octaves and a half upwards, evenly to the ear.
     start = _between(400, 800, pitch)
-    rate = 2.5 * np.log(2) / SLOT_SECONDS
-    return np.sin(2 * np.pi * start * np.expm1(rate * _TIME) / rate)
+    rate = 2.5 * np.log(2) / _seconds(time)
+    return np.sin(2 * np.pi * start * np.expm1(rate * time) / rate)
 
 
-def _noise(pitch, rng):
+def _noise(time, pitch, rng):
     # Uniform samples are as white as Gaussian ones and never clip.
-    return rng.uniform(-1, 1, _SAMPLES_PER_SLOT)
+    return rng.uniform(-1, 1, len(time))
 
 
-# The partials of a struck bar: ratio to the lowest, amplitude, decay in 1/s.
+# The partials of a struck bar: ratio to the lowest, amplitude, and how many
+# times the wave falls by a factor of e in the length of the sound.
 _BELL_PARTIALS = (
-    (1.0, 0.40, 5.0),
-    (2.76, 0.30, 7.0),
-    (5.40, 0.20, 10.0),
-    (8.93, 0.10, 15.0),
+    (1.0, 0.40, 2.5),
+    (2.76, 0.30, 3.5),
+    (5.40, 0.20, 5.0),
+    (8.93, 0.10, 7.5),
 )
 
 
-def _bell(pitch, rng):
+def _bell(time, pitch, rng):
     lowest = _between(500, 850, pitch)
     return sum(
         amplitude
-        * np.exp(-decay * _TIME)
-        * np.sin(2 * np.pi * ratio * lowest * _TIME)
+        * np.exp(-decay / _seconds(time) * time)
+        * np.sin(2 * np.pi * ratio * lowest * time)
         for ratio, amplitude, decay in _BELL_PARTIALS
     )
 
 
-def _drum(pitch, rng):
+def _drum(time, pitch, rng):
     # Two strokes; in each the pitch falls from four times its final value.
-    time = _TIME[: _SAMPLES_PER_SLOT // 2]
-    final, fall = _between(80, 140, pitch), 40.0
+    decay, fall = 6 / _seconds(time), 20 / _seconds(time)
+    time = time[: len(time) // 2]
+    final = _between(80, 140, pitch)
     cycles = final * (time - 3 * np.expm1(-fall * time) / fall)
-    stroke = _fade(np.exp(-12 * time) * np.sin(2 * np.pi * cycles))
+    stroke = _fade(np.exp(-decay * time) * np.sin(2 * np.pi * cycles))
     return np.concatenate([stroke, stroke])
 
 
-def _buzz(pitch, rng):
+def _buzz(time, pitch, rng):
     # A square wave with its corners rounded off, which keeps it from aliasing.
-    fundamental = np.sin(2 * np.pi * _between(90, 160, pitch) * _TIME)
+    fundamental = np.sin(2 * np.pi * _between(90, 160, pitch) * time)
     return np.tanh(8 * fundamental)
 
 
@@ -89,15 +95,15 @@ _WAVEFORM = {
 def render_audio(scene):
     """Renders the sound of a scene.
 
-    Each event takes half a second: its sound, at its own gain and pitch,
-    with fades of 8 ms at the slot's ends.
+    Each event's slot begins with its sound, at its own gain and pitch, with
+    fades of 8 ms at the sound's ends; the rest of the slot is silent.
 
     Args:
         scene: a `Scene`.
 
     Returns:
-        float32 array of shape `(32000,)`: 2 seconds at 16 kHz, mono, within
-        `[-1, 1]`.
+        float32 array of shape `(samples,)`, mono, within `[-1, 1]`: 16000
+        samples a second, so 32000 in a clip of 2 seconds.
 
     Example:
 
@@ -111,8 +117,12 @@ def render_audio(scene):
     ```
     """
     rng = np.random.default_rng(scene.seed)
-    audio = np.empty((NUM_SLOTS, _SAMPLES_PER_SLOT), dtype="float32")
-    for slot, event in enumerate(scene.events):
-        waveform = _WAVEFORM[event.sound](event.pitch, rng)
-        audio[slot] = event.gain * _fade(waveform)
-    return audio.reshape(-1)
+    return np.concatenate([_render_event(event, rng) for event in scene.events])
+
+
+def _render_event(event, rng):
+    slot = np.zeros(round(SAMPLING_RATE * event.seconds), dtype="float32")
+    time = np.arange(round(len(slot) * event.sounding)) / SAMPLING_RATE
+    waveform = _WAVEFORM[event.sound](time, event.pitch, rng)
+    slot[: len(waveform)] = event.gain * _fade(waveform)
+    return slot

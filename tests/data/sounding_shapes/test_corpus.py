@@ -7,6 +7,8 @@ import av
 import numpy as np
 import pytest
 
+from keras_mirasol.data import clip_dataset
+from keras_mirasol.data import load_clip
 from keras_mirasol.data import sounding_shapes
 from keras_mirasol.data.sounding_shapes import corpus
 
@@ -121,6 +123,18 @@ def test_clips_stay_the_same_from_release_to_release():
     )
 
 
+@pytest.mark.usefixtures("without_media")
+def test_choices_of_questions_stay_the_same_from_release_to_release(tmp_path):
+    kinds = (*sounding_shapes.KINDS, *sounding_shapes.EXTRA_KINDS)
+    manifest = sounding_shapes.write_corpus(tmp_path, 1, seed=9, kinds=kinds)
+    asked = " ".join(line["id"][7:] for line in read(manifest))
+    assert asked == (
+        "seen-02 seen-05 heard-00 heard-03 fused-04 fused-07 "
+        "order-05 order-06 caption-01 caption-03 relay-08 relay-09 "
+        "story-00 moment-07 moment-10"
+    )
+
+
 def test_other_seeds_and_clips_give_other_scenes():
     scenes = {
         sounding_shapes.corpus_scene(index, seed=seed)
@@ -162,6 +176,59 @@ def test_questions_of_a_kind_are_drawn_uniformly(tmp_path):
         expected = 3000 / places
         assert counts.sum() == 3000
         assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_moments_are_cut_at_the_edges_of_their_slots(tmp_path):
+    manifest = sounding_shapes.write_corpus(
+        tmp_path, 1, seed=5, kinds=["moment"], questions_per_kind=None
+    )
+    lines = read(manifest)
+    assert len(lines) == 16
+    scene = sounding_shapes.corpus_scene(0, seed=5)
+    # At 8 frames a second, what is on screen in the middle of each 1/8 s.
+    truth = sounding_shapes.render_frames(scene)[1::2].astype("float64")
+    whole = load_clip(manifest.parent / lines[0]["media"])
+    for slot, line in enumerate(lines[:4]):
+        assert line["response"].split()[1:3] == line["events"][slot][:2]
+        clip = load_clip(
+            manifest.parent / line["media"],
+            start=line["start"],
+            end=line["end"],
+        )
+        assert clip["videos"].shape == (4, 64, 64, 3)
+        # Nothing but the coding's losses: no trace of the neighbours.
+        error = clip["videos"] - truth[4 * slot : 4 * slot + 4]
+        assert np.abs(error).mean(axis=(1, 2, 3)).max() < 4
+        np.testing.assert_array_equal(
+            clip["audio"], whole["audio"][8000 * slot : 8000 * slot + 8000]
+        )
+
+
+def test_clip_dataset_makes_a_clip_of_each_moment(tmp_path):
+    manifest = sounding_shapes.write_corpus(
+        tmp_path, 2, seed=5, kinds=["moment"], questions_per_kind=None
+    )
+    (batch,) = clip_dataset(manifest, batch_size=16, texts_per_clip=4)
+    # 2 clips of 4 slots, each asked four questions.
+    videos, audio = batch["videos"], batch["audio"]
+    assert videos.shape[0] == 8
+    assert videos.row_lengths().numpy().tolist() == 8 * [4]
+    assert audio.row_lengths().numpy().tolist() == 8 * [8000]
+    assert batch["prompts"].numpy().tolist() == 8 * [
+        [
+            b"what happens?",
+            b"what colour is seen?",
+            b"what shape is seen?",
+            b"what is heard?",
+        ]
+    ]
+    for clip in range(2):
+        scene = sounding_shapes.corpus_scene(clip, seed=5)
+        for slot, e in enumerate(scene.events):
+            answers = batch["responses"][4 * clip + slot].numpy().tolist()
+            told = f"a {e.colour} {e.shape} and a {e.sound}"
+            expected = [told, e.colour, e.shape, e.sound]
+            assert [answer.decode() for answer in answers] == expected
 
 
 def test_an_interrupted_corpus_has_no_manifest(

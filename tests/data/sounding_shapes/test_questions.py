@@ -110,6 +110,24 @@ EXPECTED = {
         "what happens? a red circle and a bell, then a blue ring and a drum, "
         "then a white cross and a tone, then a green square and a buzz"
     ),
+    "moment": """
+        what happens? a red circle and a bell
+        what happens? a blue ring and a drum
+        what happens? a white cross and a tone
+        what happens? a green square and a buzz
+        what colour is seen? red
+        what colour is seen? blue
+        what colour is seen? white
+        what colour is seen? green
+        what shape is seen? circle
+        what shape is seen? ring
+        what shape is seen? cross
+        what shape is seen? square
+        what is heard? bell
+        what is heard? drum
+        what is heard? tone
+        what is heard? buzz
+    """,
 }
 
 
@@ -121,6 +139,22 @@ def test_every_question_of_a_scene_is_asked(kind):
     assert {q["kind"] for q in asked} == {kind}
 
 
+def test_moments_alone_are_about_a_part_of_the_clip():
+    spans = [
+        (question["start"], question["end"])
+        for question in sounding_shapes.questions(SCENE, "moment")
+    ]
+    assert spans == 4 * [(0, 0.5), (0.5, 1), (1, 1.5), (1.5, 2)]
+    for kind in set(ALL_KINDS) - {"moment"}:
+        for question in sounding_shapes.questions(SCENE, kind):
+            assert question.keys() == {"prompt", "response", "kind"}
+
+
+def about(question):
+    """What tells a question from others: its words and its span."""
+    return question["prompt"], question.get("start"), question.get("end")
+
+
 def test_prompts_are_short_and_unambiguous():
     rng = np.random.default_rng(0)
     for _ in range(100):
@@ -128,9 +162,8 @@ def test_prompts_are_short_and_unambiguous():
         asked = [
             q for k in ALL_KINDS for q in sounding_shapes.questions(scene, k)
         ]
-        prompts = [question["prompt"] for question in asked]
-        assert len(set(prompts)) == len(prompts)
-        assert max(len(prompt.encode()) for prompt in prompts) < 60
+        assert len({about(question) for question in asked}) == len(asked)
+        assert max(len(q["prompt"].encode()) for q in asked) < 60
 
 
 def test_unknown_kinds_are_refused():
@@ -139,7 +172,7 @@ def test_unknown_kinds_are_refused():
 
 
 def best_accuracy(scenes, kind):
-    """The accuracy of always giving the likeliest response to a prompt.
+    """The accuracy of always giving the likeliest response to a question.
 
     `scenes` are all the scenes, equally likely, that agree with what is seen
     or heard. Questions of a kind are drawn uniformly.
@@ -147,7 +180,7 @@ def best_accuracy(scenes, kind):
     responses = {}
     for scene in scenes:
         for question in sounding_shapes.questions(scene, kind):
-            tally = responses.setdefault(question["prompt"], Counter())
+            tally = responses.setdefault(about(question), Counter())
             tally[question["response"]] += 1
     right = sum(max(tally.values()) for tally in responses.values())
     return right / sum(tally.total() for tally in responses.values())
