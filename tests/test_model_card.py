@@ -78,8 +78,8 @@ def test_parameters_of_mirasol_3b_by_hand(report):
         "Combiner": (1280 + 1 + 1024 + 1 + 32) * 1536 + blocks(6, 1536),
         # The norm of what comes in, 32 places, the positions' gain.
         "latent model": (2 + 32) * 1536 + 1 + blocks(12, 1536),
-        # Bytes, start and end; "nothing".
-        "text decoder": 258 * 2048 + 1536 + blocks(24, 2048, 1536),
+        # Tokens; "nothing".
+        "text decoder": 32000 * 2048 + 1536 + blocks(23, 2048, 1536),
     }
 
 

@@ -24,6 +24,7 @@ BACKBONES = {
     # For a single GPU and modest data: half a second a snippet, small frames,
     # and a convolutional stem, which learns from fewer clips than patches do.
     "mirasol_small": dict(
+        vocabulary_size=8192,
         frames_per_snippet=4,
         bands_per_snippet=20,
         image_size=128,
@@ -43,12 +44,13 @@ BACKBONES = {
         combiner_num_layers=2,
         latent_num_layers=3,
         text_hidden_dim=384,
-        text_num_layers=3,
+        text_num_layers=2,
         text_num_heads=6,
         snippet_seconds=0.5,
     ),
     # The video encoder has the sizes of ViT-B.
     "mirasol_base": dict(
+        vocabulary_size=32000,
         frames_per_snippet=8,
         bands_per_snippet=80,
         image_size=224,
@@ -67,7 +69,7 @@ BACKBONES = {
         combiner_num_layers=4,
         latent_num_layers=6,
         text_hidden_dim=768,
-        text_num_layers=6,
+        text_num_layers=4,
         text_num_heads=12,
         snippet_seconds=1.0,
     ),
@@ -75,6 +77,7 @@ BACKBONES = {
     # tokens. The paper does not say how the parameters are shared out: here
     # the encoders have the sizes of ViT-H and ViT-L, and text has half of all.
     "mirasol_3b": dict(
+        vocabulary_size=32000,
         frames_per_snippet=8,
         bands_per_snippet=80,
         image_size=224,
@@ -93,7 +96,7 @@ BACKBONES = {
         combiner_num_layers=6,
         latent_num_layers=12,
         text_hidden_dim=2048,
-        text_num_layers=24,
+        text_num_layers=23,
         text_num_heads=32,
         snippet_seconds=1.0,
     ),
@@ -108,7 +111,6 @@ SEQUENCE_LENGTHS = {
 def build_task(name):
     """The task of a preset, with weights that are not allocated yet."""
     sizes = BACKBONES[name]
-    tokenizer = models.MirasolTokenizer()
     preprocessor = models.MirasolCausalLMPreprocessor(
         models.MirasolVideoConverter(sizes["image_size"]),
         models.MirasolAudioConverter(
@@ -117,15 +119,15 @@ def build_task(name):
             # Fine enough for the lowest of 128 mel bins.
             fft_length=2048,
         ),
-        tokenizer,
+        # Bytes alone; one with the backbone's vocabulary is trained on the
+        # texts that the model will learn.
+        models.MirasolTokenizer(),
         frames_per_snippet=sizes["frames_per_snippet"],
         bands_per_snippet=sizes["bands_per_snippet"],
         sequence_length=SEQUENCE_LENGTHS[name],
     )
     with keras.StatelessScope(initialize_variables=False):
-        backbone = models.MirasolBackbone(
-            vocabulary_size=tokenizer.vocabulary_size(), **sizes
-        )
+        backbone = models.MirasolBackbone(**sizes)
         task = models.MirasolCausalLM(backbone, preprocessor, compile=False)
     # An optimizer counts its steps: that is a value which is needed at once.
     task.compile()

@@ -17,7 +17,8 @@ def in_graph(method):
 
     Args:
         method: a method whose arguments are tensors, `None`, or ints: these
-            stay static, and the graph is traced anew for each.
+            stay static, and the graph is traced anew for each. So it is for
+            what the owner lists in `_fixed_in_graphs`, if it does.
 
     Returns:
         The decorated method. Called eagerly, it raises a `ValueError` with
@@ -43,7 +44,14 @@ def in_graph(method):
             ]
             signature = tuple(map(_any_length, tensors))
             graphs = _GRAPHS.setdefault(self, {})
-            key = (method.__name__, len(args), *static.items(), signature)
+            fixed = getattr(self, "_fixed_in_graphs", ())
+            key = (
+                method.__name__,
+                len(args),
+                *static.items(),
+                signature,
+                fixed,
+            )
             if key not in graphs:
                 graphs[key] = _trace(self, method, len(args), static, signature)
             try:

@@ -36,12 +36,13 @@ class MirasolCausalLMPreprocessor(
         video_converter: a `MirasolVideoConverter`.
         audio_converter: a `MirasolAudioConverter`.
         tokenizer: a `MirasolTokenizer`, or any KerasHub tokenizer with
-            start, end and padding ids.
+            `start_token_id` and `end_token_id`.
         frames_per_snippet: int. F.
         bands_per_snippet: int. A.
         sequence_length: int. Tokens of a packed text. Defaults to `128`.
         separator: str. Stands between prompt and response. Defaults to
-            a line break.
+            a line break. Tokenizers other than `MirasolTokenizer` may leave
+            white space out, and want another.
         **kwargs: see `keras_hub.models.CausalLMPreprocessor`.
 
     Call arguments:
@@ -106,6 +107,11 @@ class MirasolCausalLMPreprocessor(
         self.bands_per_snippet = bands_per_snippet
         self.separator = separator
         self._check_geometry()
+
+    @property
+    def _fixed_in_graphs(self):
+        # Another tokenizer may be set, trained on one's own texts.
+        return self.tokenizer, self.separator
 
     @property
     def frame_rate(self):
@@ -265,13 +271,14 @@ class MirasolCausalLMPreprocessor(
         def tokens(texts):
             return self.tokenizer(text_packing.flatten_texts(texts))
 
+        start, end = _start_and_end(self.tokenizer)
         # One token more is packed for training, which shifts by one.
         packed = text_packing.pack_texts(
             tokens(prompts + self.separator),
             None if responses is None else tokens(responses),
-            start=self.tokenizer.start_token_id,
-            end=self.tokenizer.end_token_id,
-            pad=self.tokenizer.pad_token_id or 0,
+            start=start,
+            end=end,
+            pad=getattr(self.tokenizer, "pad_token_id", None) or 0,
             length=sequence_length + (responses is not None),
         )
         token_ids, padding_mask, response_mask = (
@@ -317,7 +324,10 @@ class MirasolCausalLMPreprocessor(
         Returns:
             A list of strings.
         """
-        special = set(self.tokenizer.special_token_ids)
+        special = {
+            *self.tokenizer.special_token_ids,
+            *_start_and_end(self.tokenizer),
+        }
         token_ids = keras.ops.convert_to_numpy(x["token_ids"])
         masks = keras.ops.convert_to_numpy(x["padding_mask"]).astype(bool)
         answers = [
@@ -339,6 +349,20 @@ class MirasolCausalLMPreprocessor(
             "bands_per_snippet": self.bands_per_snippet,
             "separator": self.separator,
         }
+
+
+def _start_and_end(tokenizer):
+    ids = [
+        getattr(tokenizer, name, None)
+        for name in ("start_token_id", "end_token_id")
+    ]
+    if None in ids:
+        raise ValueError(
+            "The tokenizer must have a `start_token_id` and an "
+            f"`end_token_id`. Received: {ids} of {type(tokenizer).__name__}. "
+            "Set them on the tokenizer, or in a subclass of it."
+        )
+    return ids
 
 
 def _stack(arrays):

@@ -140,7 +140,7 @@ def test_a_task_is_built_untrained_in_the_dtype_that_is_asked_for():
     def check():
         outputs = task(x)
         assert outputs["joint_tokens"].shape == (1, 2, 8, 384)
-        assert outputs["logits"].shape == (*y.shape, 258) == (1, 32, 258)
+        assert outputs["logits"].shape == (*y.shape, 8192) == (1, 32, 8192)
         assert outputs["frames"].shape == (1, 2, 4, 32, 32, 3)
         assert outputs["spectrogram"].shape == (1, 2, 20, 32)
 
