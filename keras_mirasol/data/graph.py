@@ -1,6 +1,7 @@
 """One path for preprocessing: a TensorFlow graph, under every backend."""
 
 import functools
+import json
 import re
 import weakref
 
@@ -14,6 +15,10 @@ def in_graph(method):
     eagerly, it runs as a graph of its own on the CPU, traced once for all
     lengths, takes NumPy arrays, lists or strings and returns NumPy arrays. So
     a clip has the same features however it comes and whatever backend.
+
+    A graph holds the settings that its object had when it was traced. When
+    the object's `get_config()`, if it has one, says something else, the
+    graphs are traced anew.
 
     Args:
         method: a method whose arguments are tensors, `None`, or ints: these
@@ -42,7 +47,7 @@ def in_graph(method):
                 if place not in static
             ]
             signature = tuple(map(_any_length, tensors))
-            graphs = _GRAPHS.setdefault(self, {})
+            graphs = _graphs_of(self)
             key = (method.__name__, len(args), *static.items(), signature)
             if key not in graphs:
                 graphs[key] = _trace(self, method, len(args), static, signature)
@@ -53,6 +58,17 @@ def in_graph(method):
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     return wrapper
+
+
+def _graphs_of(owner):
+    """The graphs of an object with its present settings, by their key."""
+    get_config = getattr(owner, "get_config", dict)
+    settings = json.dumps(get_config(), sort_keys=True, default=str)
+    traced_with, graphs = _GRAPHS.get(owner, (None, None))
+    if traced_with != settings:
+        graphs = {}
+        _GRAPHS[owner] = settings, graphs
+    return graphs
 
 
 def _any_length(tensor):
