@@ -1,6 +1,7 @@
 """One path for preprocessing: a TensorFlow graph, under every backend."""
 
 import functools
+import json
 import re
 import weakref
 
@@ -15,10 +16,14 @@ def in_graph(method):
     lengths, takes NumPy arrays, lists or strings and returns NumPy arrays. So
     a clip has the same features however it comes and whatever backend.
 
+    A graph holds the settings that its object had when it was traced. When
+    the object's `get_config()`, if it has one, says something else, the
+    graphs are traced anew; likewise when it has another `tokenizer`, whose
+    vocabulary is in no configuration.
+
     Args:
         method: a method whose arguments are tensors, `None`, or ints: these
-            stay static, and the graph is traced anew for each. So it is for
-            what the owner lists in `_fixed_in_graphs`, if it does.
+            stay static, and the graph is traced anew for each.
 
     Returns:
         The decorated method. Called eagerly, it raises a `ValueError` with
@@ -43,15 +48,8 @@ def in_graph(method):
                 if place not in static
             ]
             signature = tuple(map(_any_length, tensors))
-            graphs = _GRAPHS.setdefault(self, {})
-            fixed = getattr(self, "_fixed_in_graphs", ())
-            key = (
-                method.__name__,
-                len(args),
-                *static.items(),
-                signature,
-                fixed,
-            )
+            graphs = _graphs_of(self)
+            key = (method.__name__, len(args), *static.items(), signature)
             if key not in graphs:
                 graphs[key] = _trace(self, method, len(args), static, signature)
             try:
@@ -61,6 +59,20 @@ def in_graph(method):
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     return wrapper
+
+
+def _graphs_of(owner):
+    """The graphs of an object with its present settings, by their key."""
+    get_config = getattr(owner, "get_config", dict)
+    settings = (
+        json.dumps(get_config(), sort_keys=True, default=str),
+        getattr(owner, "tokenizer", None),
+    )
+    traced_with, graphs = _GRAPHS.get(owner, (None, None))
+    if traced_with != settings:
+        graphs = {}
+        _GRAPHS[owner] = settings, graphs
+    return graphs
 
 
 def _any_length(tensor):

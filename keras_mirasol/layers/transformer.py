@@ -91,7 +91,7 @@ class TransformerBlock(keras.layers.Layer):
                 num_heads,
                 dim,
                 dropout=dropout,
-                output_initializer=almost_zero(),
+                output_initializer=almost_zero(0.1),
                 dtype=policy,
                 name="cross_attention",
             )
@@ -345,14 +345,19 @@ class Transformer(keras.layers.Layer):
         }
 
 
-def almost_zero():
+def almost_zero(size=0.01):
     """Initializer of a projection that reads from what is still untrained.
 
     At full size, what is read at first is noise to the loss, and the quickest
     way to less of it is to silence the layers that are read from, for good.
     Almost closed, the projection opens to what turns out to be of use.
+
+    Args:
+        size: float. Of what is read, beside that of an ordinary projection.
+            The smaller it is, the longer the layers that are read from wait
+            for their gradients. Defaults to `0.01`.
     """
-    return keras.initializers.VarianceScaling(1e-4)
+    return keras.initializers.VarianceScaling(size**2)
 
 
 def layer_norm(name, dtype):

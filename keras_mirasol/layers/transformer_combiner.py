@@ -86,9 +86,11 @@ class TransformerCombiner(keras.layers.Layer):
     ):
         self.video_projection.build(video_tokens_shape)
         self.audio_projection.build(audio_tokens_shape)
+        # Small beside what they gather: what all snippets have in common
+        # would hide what tells them apart.
         self.queries = self.add_weight(
             shape=(self.num_joint_tokens, self.dim),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="queries",
         )
         length = (

@@ -44,15 +44,19 @@ class JointTokenSpread(keras.metrics.Mean):
             joint_tokens: tensor of shape `(batch, T, m, dim)`.
             snippet_mask: bool tensor `(batch, T)`, which snippets count.
         """
-        mask = ops.cast(snippet_mask, "bool")
-        tokens = ops.stop_gradient(ops.cast(joint_tokens, "float32"))
-        tokens = ops.where(
-            mask[:, :, None, None], ops.normalize(tokens, axis=-1), 0
-        )
-        total = ops.sum(tokens, axis=(0, 1))
-        count = ops.sum(ops.cast(mask, "float32"))
-        pairs = ops.maximum(count * (count - 1), 1)
-        cosines = (ops.sum(ops.square(total), axis=-1) - count) / pairs
-        super().update_state(
-            1 - ops.mean(cosines), sample_weight=ops.cast(count > 1, "float32")
-        )
+        spread, weight = spread_of(joint_tokens, snippet_mask)
+        super().update_state(spread, sample_weight=weight)
+
+
+def spread_of(joint_tokens, snippet_mask):
+    """The spread of a batch, and its weight: 0 with fewer than two snippets."""
+    mask = ops.cast(snippet_mask, "bool")
+    tokens = ops.stop_gradient(ops.cast(joint_tokens, "float32"))
+    tokens = ops.where(
+        mask[:, :, None, None], ops.normalize(tokens, axis=-1), 0
+    )
+    total = ops.sum(tokens, axis=(0, 1))
+    count = ops.sum(ops.cast(mask, "float32"))
+    pairs = ops.maximum(count * (count - 1), 1)
+    cosines = (ops.sum(ops.square(total), axis=-1) - count) / pairs
+    return 1 - ops.mean(cosines), ops.cast(count > 1, "float32")

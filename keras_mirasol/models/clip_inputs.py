@@ -60,8 +60,9 @@ def standardize_inputs(x, needs_responses=False):
             described.
     """
     _check_keys(x, needs_responses)
-    videos = _signals(x.get("videos"), "videos", _check_video, NO_VIDEO)
-    audio = _signals(x.get("audio"), "audio", _check_audio, NO_AUDIO)
+    videos, audio = (
+        _signals(x.get(key), key, *checks) for key, checks in _CHECKS.items()
+    )
     kinds = {s.is_single for s in (videos, audio) if s is not None}
     if len(kinds) > 1:
         raise ValueError(_BOTH_OR_NEITHER)
@@ -224,6 +225,13 @@ def _check_audio_type(dtype):
         )
 
 
+# How each signal is checked, and what stands for one that is absent.
+_CHECKS = {
+    "videos": (_check_video, NO_VIDEO),
+    "audio": (_check_audio, NO_AUDIO),
+}
+
+
 def _to_python(texts):
     """Texts of an array or a tensor as (nested lists of) strings."""
     if hasattr(texts, "numpy"):
@@ -257,6 +265,49 @@ def _texts(value, key, is_single):
     return np.array(rows, dtype=object)
 
 
+def signals_of(value, key):
+    """Checked arrays of one clip, or of each clip of a batch.
+
+    Args:
+        value: array, ragged tensor or list, as for `standardize_inputs`.
+        key: `"videos"` or `"audio"`.
+
+    Returns:
+        A list of arrays.
+
+    Raises:
+        ValueError: if they are not as described.
+    """
+    return _signals(value, key, *_CHECKS[key]).items
+
+
+def clip_signals(x):
+    """Videos and audio of raw clips, texts aside.
+
+    Args:
+        x: dict with `"videos"` and/or `"audio"`, of a clip or of a batch.
+
+    Returns:
+        A list of pairs `(videos, audio)`, one for each clip, without frames
+        or samples where it has none.
+
+    Raises:
+        ValueError: if there is neither, or they are not as described.
+    """
+    if not isinstance(x, dict):
+        raise ValueError(
+            'Expected raw clips, dicts with `"videos"` and/or `"audio"`, as '
+            "`clip_dataset(manifest)` makes them without a preprocessor. "
+            f"Received: {type(x).__name__}"
+        )
+    x = {key: x[key] for key in _CHECKS if x.get(key) is not None}
+    count = count_clips(x)
+    batch = standardize_inputs(
+        {**x, "prompts": "" if count is None else [""] * count}
+    )
+    return list(zip(batch.videos, batch.audio, strict=True))
+
+
 def count_clips(x):
     """How many clips a dict of raw clips without texts has.
 
@@ -269,11 +320,8 @@ def count_clips(x):
     Raises:
         ValueError: if there is neither, or they are not as described.
     """
-    for key, check, absent in (
-        ("videos", _check_video, NO_VIDEO),
-        ("audio", _check_audio, NO_AUDIO),
-    ):
-        signals = _signals(x.get(key), key, check, absent)
+    for key, checks in _CHECKS.items():
+        signals = _signals(x.get(key), key, *checks)
         if signals is not None:
             return None if signals.is_single else len(signals.items)
     raise ValueError(

@@ -2,10 +2,18 @@
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_mirasol.data.graph import in_graph
+from keras_mirasol.models.clip_statistics import adapt_converters
+from keras_mirasol.models.clip_statistics import plain_floats
+from keras_mirasol.models.clip_statistics import signals
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
+
+# In units of the natural logarithm, about 2 dB: a mel bin that is silent
+# throughout must not be blown up to a deviation of 1.
+MIN_DEVIATION = 0.5
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -17,7 +25,9 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     silence before the clip. So a band knows nothing of what follows it, and
     snippets are cut between bands. Power is put on a logarithmic scale,
     `(log(mel + floor) - mean) / std`, in the same way for every clip and
-    every moment: what is loud later changes nothing earlier.
+    every moment: what is loud later changes nothing earlier. `adapt()` sets
+    `mean` and `std` to those of the data. A model that comes with weights must
+    keep the settings that it was trained with.
 
     Args:
         num_mels: int. Mel bins.
@@ -31,8 +41,10 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
             of the sampling rate.
         floor: float. Power that is added before the logarithm; a full-scale
             sine has about 0.25. Defaults to `1e-6`.
-        mean: float. Subtracted from the logarithm. Defaults to `-7.0`.
-        std: float. The difference is divided by it. Defaults to `3.5`.
+        mean: float, or list of `num_mels` floats, one for each mel bin.
+            Subtracted from the logarithm. Defaults to `-7.0`.
+        std: float, or list of `num_mels` floats. The difference is divided by
+            it. Defaults to `3.5`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -42,7 +54,8 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         A float32 tensor of shape `(samples // hop, num_mels)`.
 
     Raises:
-        ValueError: if a hop is not a whole number of samples.
+        ValueError: if a hop is not a whole number of samples, or `mean` or
+            `std` is neither a number nor `num_mels` of them.
 
     Example:
     ```python
@@ -81,8 +94,8 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         self.min_freq = min_freq
         self.max_freq = max_freq
         self.floor = floor
-        self.mean = mean
-        self.std = std
+        self.mean = plain_floats("mean", mean, num_mels)
+        self.std = plain_floats("std", std, num_mels)
         self.mel_spectrogram = keras.layers.MelSpectrogram(
             num_mel_bins=num_mels,
             sampling_rate=sampling_rate,
@@ -100,12 +113,53 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         """Shape of the result for a clip of any length."""
         return (None, self.num_mels)
 
+    def adapt(self, data, num_clips=256):
+        """Sets `mean` and `std` to those of log-mel bands, bin by bin.
+
+        `std` is at least `MIN_DEVIATION`, 0.5 units of the logarithm.
+
+        Args:
+            data: float waveform of a clip, `(samples,)`, or of a batch of
+                clips, as an array or a ragged tensor; or an iterable of
+                these.
+            num_clips: int. How many clips to look at: drawn from an array or
+                a list, always the same ones, and the first ones of any other
+                iterable. Defaults to `256`; `None` for all.
+
+        Raises:
+            ValueError: if there is no band, or waveforms are not as
+                described.
+
+        Example:
+        ```python
+        converter = keras_mirasol.models.MirasolAudioConverter(num_mels=32)
+        clips = np.random.uniform(-1e-3, 1e-3, (4, 32000))
+        converter.adapt(clips)
+        converter(clips[0]).mean()  # about 0
+        ```
+        """
+        adapt_converters(
+            [self],
+            ((audio,) for audio in signals(data, "audio", num_clips)),
+            "clips of waveforms of at least a band",
+        )
+
+    def normalize(self, mean, deviation):
+        """Sets `mean` and `std`; see `adapt()`."""
+        self.mean = mean.tolist()
+        self.std = np.maximum(deviation, MIN_DEVIATION).tolist()
+
     @in_graph
-    def call(self, audio):
+    def unscaled(self, audio):
+        """Log-mel bands, `log(mel + floor)`."""
         from keras_mirasol.data.log_mel import log_mel
 
-        bands = log_mel(audio, self.mel_spectrogram, self.floor)
-        return (bands - self.mean) / self.std
+        return log_mel(audio, self.mel_spectrogram, self.floor)
+
+    @in_graph
+    def call(self, audio):
+        mean, std = np.float32(self.mean), np.float32(self.std)
+        return (self.unscaled(audio) - mean) / std
 
     def compute_output_shape(self, audio_shape):
         samples = audio_shape[0]
@@ -121,6 +175,6 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
             "min_freq": self.min_freq,
             "max_freq": self.max_freq,
             "floor": self.floor,
-            "mean": self.mean,
-            "std": self.std,
+            "mean": plain_floats("mean", self.mean, self.num_mels),
+            "std": plain_floats("std", self.std, self.num_mels),
         }

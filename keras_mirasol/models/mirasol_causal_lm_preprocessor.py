@@ -10,6 +10,8 @@ from keras_mirasol.models.clip_inputs import NO_AUDIO
 from keras_mirasol.models.clip_inputs import NO_VIDEO
 from keras_mirasol.models.clip_inputs import check_symbolic_inputs
 from keras_mirasol.models.clip_inputs import standardize_inputs
+from keras_mirasol.models.clip_statistics import adapt_converters
+from keras_mirasol.models.clip_statistics import raw_clips
 from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
@@ -109,11 +111,6 @@ class MirasolCausalLMPreprocessor(
         self._check_geometry()
 
     @property
-    def _fixed_in_graphs(self):
-        # Another tokenizer may be set, trained on one's own texts.
-        return self.tokenizer, self.separator
-
-    @property
     def frame_rate(self):
         """Frames a second of the clips that are given."""
         return self.video_converter.frame_rate
@@ -127,6 +124,51 @@ class MirasolCausalLMPreprocessor(
     def snippet_seconds(self):
         """Duration of a snippet."""
         return self.frames_per_snippet / self.frame_rate
+
+    def adapt(self, data, num_clips=256):
+        """Adapts both converters to the data, in one pass.
+
+        Before a model is trained from scratch: what all clips have in common,
+        such as dark frames or a quiet background, would keep it from telling
+        them apart. See `adapt()` of the converters. Where no clip has video,
+        or none has audio, the converter of that modality stays as it is. A
+        dataset that was made before keeps the settings it was made with.
+
+        Args:
+            data: path of a manifest, or a list of its lines; or raw clips, a
+                dict with `"videos"` and/or `"audio"` of a clip or of a batch;
+                or an iterable of such dicts, such as the `tf.data.Dataset` of
+                `clip_dataset(manifest)` without a preprocessor.
+            num_clips: int. How many clips to look at: drawn from a manifest
+                or a list, always the same ones, and the first ones of any
+                other iterable. Defaults to `256`; `None` for all.
+
+        Raises:
+            ValueError: if no clip has video or audio, or the data is not as
+                described.
+
+        Example:
+        ```python
+        preprocessor = keras_mirasol.models.MirasolCausalLMPreprocessor
+        preprocessor = preprocessor.from_preset("mirasol_tiny")
+        clip = {
+            "videos": np.random.randint(0, 40, (16, 64, 64, 3)).astype("uint8"),
+            "audio": np.random.uniform(-1e-3, 1e-3, 32000),
+        }
+        preprocessor.adapt(clip)
+        preprocessor.video_converter(clip["videos"]).mean()  # about 0
+        ```
+        """
+        adapt_converters(
+            [self.video_converter, self.audio_converter],
+            raw_clips(
+                data,
+                num_clips,
+                frame_rate=self.frame_rate,
+                sampling_rate=self.sampling_rate,
+            ),
+            "clips with video or audio",
+        )
 
     def _check_geometry(self):
         video_seconds = self.frames_per_snippet / self.frame_rate

@@ -10,6 +10,8 @@ from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
 from keras_mirasol.models.mirasol_task import MirasolTask
 from keras_mirasol.models.mirasol_task import snippet_mask
+from keras_mirasol.models.training_watch import RecentMeans
+from keras_mirasol.models.training_watch import TrainingWatch
 
 
 class ObjectiveTask(MirasolTask):
@@ -68,6 +70,8 @@ class ObjectiveTask(MirasolTask):
                 name="token_accuracy"
             )
         self.joint_token_spread = JointTokenSpread()
+        self.recent_means = RecentMeans()
+        self._training_watch = TrainingWatch()
 
     def compile(self, optimizer="auto", **kwargs):
         """Configures training.
@@ -110,6 +114,15 @@ class ObjectiveTask(MirasolTask):
         self.compile(**{**config, "optimizer": optimizer})
         self.optimizer.build(self.trainable_variables)
 
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Trains as `keras_hub.models.Task.fit`, and warns of a dead end.
+
+        Once for a task: if inputs are far off a mean of 0 in the first batch,
+        and if the joint tokens of all snippets have become the same.
+        """
+        with self._training_watch.beside(callbacks, self) as callbacks:
+            return super().fit(*args, callbacks=callbacks, **kwargs)
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
@@ -123,6 +136,10 @@ class ObjectiveTask(MirasolTask):
         self.joint_token_spread.update_state(
             y_pred["joint_tokens"], snippet_mask(x)
         )
+        if training:
+            self.recent_means.update_state(
+                x, y_pred["joint_tokens"], snippet_mask(x)
+            )
         return replicas.share_of(
             sum(
                 self.objective_weights[name] * value

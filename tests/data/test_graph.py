@@ -76,6 +76,20 @@ def test_each_object_has_graphs_of_its_own():
     assert [two.scale(x)["y"], three.scale(x)["y"]] == [2.0, 3.0]
 
 
+def test_a_changed_setting_takes_effect():
+    class Configured(Scaler):
+        def get_config(self):
+            return {"factor": self.factor}
+
+    scaler = Configured(2.0)
+    x = np.ones(1, "float32")
+    assert scaler.scale(x)["y"] == [2.0]
+    scaler.factor = 3.0
+    assert scaler.scale(x)["y"] == [3.0]
+    scaler.scale(x)
+    assert scaler.traces == 2
+
+
 def test_graph_does_not_keep_its_object_alive():
     scaler = Scaler(2.0)
     scaler.scale(np.ones(1, "float32"))

@@ -63,6 +63,16 @@ def test_block_is_pre_norm(normal):
     assert_close(actual, x + dense(hidden, block.mlp_output))
 
 
+def test_cross_attention_starts_at_a_tenth_of_its_size():
+    block = TransformerBlock(64, 4, 64, cross_attention=True)
+    block.build((None, None, 64))
+    own, cross = (
+        ops.convert_to_numpy(attention.output_dense.kernel).std()
+        for attention in (block.self_attention, block.cross_attention)
+    )
+    assert cross / own == pytest.approx(0.1, rel=0.1)
+
+
 def test_exact_number_of_weights():
     attention, norm = 4 * (8 * 8 + 8), 2 * 8
     mlp = (8 * 32 + 32) + (32 * 8 + 8)

@@ -126,3 +126,10 @@ def test_numbers_of_snippets_that_differ(combine, video, audio):
         combine(video, audio[:, :2], VIDEO_MASK, AUDIO_MASK[:, :2])
     with pytest.raises(ValueError, match="'audio_mask': 2"):
         combine(video, audio, VIDEO_MASK, AUDIO_MASK[:, :2])
+
+
+def test_queries_start_small_beside_the_content():
+    combiner = TransformerCombiner(num_joint_tokens=32, dim=64)
+    combiner.build((None, None, 3, 6), (None, None, 2, 4))
+    queries = ops.convert_to_numpy(combiner.queries)
+    assert queries.std() == pytest.approx(0.02, rel=0.1)

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import numpy_log_mel
@@ -178,3 +180,86 @@ def test_config_round_trip():
     )
     assert isinstance(copy, MirasolAudioConverter)
     assert copy.get_config() == config
+
+
+def _new():
+    return MirasolAudioConverter(MELS, sampling_rate=RATE)
+
+
+def test_is_adapted_to_mean_0_and_deviation_1_per_bin():
+    # Steps in loudness make every bin deviate by more than the least.
+    clips = [_noise(level=0.5), _noise(2.0, level=1e-2), _tone(440)]
+    expected = np.concatenate(
+        [
+            numpy_log_mel.log_mel(
+                audio, rate=RATE, hop=HOP, mels=MELS, floor=FLOOR
+            )
+            for audio in clips
+        ]
+    )
+    converter = _new()
+    before = converter(clips[0])
+    assert converter.adapt(clips) is None
+    assert (before != converter(clips[0])).all()
+    np.testing.assert_allclose(converter.mean, expected.mean(axis=0), atol=1e-2)
+    np.testing.assert_allclose(converter.std, expected.std(axis=0), atol=1e-2)
+    bands = np.concatenate([converter(audio) for audio in clips])
+    np.testing.assert_allclose(bands.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(bands.std(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["batch", "ragged", "dataset"])
+def test_adapts_to_clips_however_they_come(kind):
+    clips = [_noise(level=0.5), _noise(level=1e-2)]
+    if kind == "ragged":
+        clips[1] = clips[1][:4000]
+    given = {
+        "batch": lambda: np.stack(clips),
+        "ragged": lambda: tf.ragged.stack(clips),
+        "dataset": lambda: tf.data.Dataset.from_tensor_slices(np.stack(clips)),
+    }[kind]()
+    converter, expected = _new(), _new()
+    expected.adapt(clips)
+    converter.adapt(given)
+    assert (converter.mean, converter.std) == (expected.mean, expected.std)
+
+
+def test_silence_is_not_blown_up():
+    converter = _new()
+    converter.adapt(np.zeros(RATE, "float32"))
+    np.testing.assert_allclose(
+        converter(np.zeros(RATE, "float32")), 0, atol=1e-5
+    )
+    assert converter.std == [0.5] * MELS
+    assert np.isfinite(converter(_noise())).all()
+
+
+def test_without_a_band_there_is_nothing_to_adapt_to():
+    with pytest.raises(ValueError, match="at least a band.*no band of audio"):
+        _new().adapt(np.zeros(HOP - 1, "float32"))
+    with pytest.raises(ValueError, match="must be floating point"):
+        _new().adapt([np.zeros(RATE, "int16")])
+
+
+def test_adapted_settings_survive_saving():
+    converter = _new()
+    converter.adapt(_noise())
+    config = json.loads(json.dumps(converter.get_config()))
+    copy = MirasolAudioConverter.from_config(config)
+    np.testing.assert_array_equal(copy(_noise()), converter(_noise()))
+
+
+def test_a_setting_that_is_assigned_takes_effect():
+    converter, audio = _new(), _noise()
+    bands = STD * converter(audio) + MEAN
+    converter.mean, converter.std = np.arange(MELS), 2.0
+    np.testing.assert_allclose(
+        converter(audio), (bands - np.arange(MELS)) / 2, atol=1e-4
+    )
+    assert converter.get_config()["mean"] == list(range(MELS))
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_a_setting_of_other_bins_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be a number, or 16"):
+        MirasolAudioConverter(MELS, sampling_rate=RATE, **{name: [1.0, 2.0]})

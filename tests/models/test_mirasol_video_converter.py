@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -92,3 +94,106 @@ def test_config_round_trip():
     )
     assert isinstance(copy, MirasolVideoConverter)
     assert copy.get_config() == config
+
+
+def _dark(frames=4, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, (20, 30, 40), (frames, 8, 6, 3)).astype("uint8")
+
+
+def _moments(converter, *clips):
+    pixels = np.concatenate([converter(clip) for clip in clips])
+    return pixels.mean(axis=(0, 1, 2)), pixels.std(axis=(0, 1, 2))
+
+
+def test_is_adapted_to_mean_0_and_deviation_1_per_channel():
+    converter = MirasolVideoConverter((8, 6))
+    clips = [_dark(4), _dark(7, seed=1)]
+    before = converter(clips[0])
+    assert converter.adapt(clips) is None
+    assert (before != converter(clips[0])).all()
+    mean, deviation = _moments(converter, *clips)
+    np.testing.assert_allclose(mean, 0, atol=1e-5)
+    np.testing.assert_allclose(deviation, 1, rtol=1e-5)
+    # As large as it is, a frame is its own resized pixels.
+    pixels = np.concatenate(clips).reshape(-1, 3).astype("float64")
+    np.testing.assert_allclose(converter.scale, 1 / pixels.std(axis=0))
+    np.testing.assert_allclose(
+        converter.offset, -pixels.mean(axis=0) / pixels.std(axis=0)
+    )
+
+
+@pytest.mark.parametrize("kind", ["batch", "clip", "generator", "dataset"])
+def test_adapts_to_clips_however_they_come(kind):
+    clips = np.stack([_dark(), _dark(seed=1)])
+    if kind == "clip":
+        clips = clips[:1]
+    given = {
+        "batch": lambda: clips,
+        "clip": lambda: clips[0],
+        "generator": lambda: iter(clips),
+        "dataset": lambda: tf.data.Dataset.from_tensors(clips),
+    }[kind]()
+    converter, expected = MirasolVideoConverter(4), MirasolVideoConverter(4)
+    expected.adapt(list(clips))
+    converter.adapt(given)
+    assert converter.get_config() == {
+        **expected.get_config(),
+        "name": converter.name,
+    }
+
+
+def test_adapts_to_resized_pixels():
+    # Stripes that resizing takes the mean of.
+    converter = MirasolVideoConverter(2)
+    converter.adapt(_grey([0, 100, 0, 100]))
+    np.testing.assert_allclose(
+        -np.divide(converter.offset, converter.scale), 50, atol=1
+    )
+
+
+@pytest.mark.parametrize("level", [0, 7, 255])
+def test_a_constant_is_not_blown_up(level):
+    converter = MirasolVideoConverter(2)
+    converter.adapt(_grey([level] * 4))
+    np.testing.assert_allclose(converter(_grey([level] * 4)), 0, atol=1e-4)
+    # Half a deviation a grey level, and no more.
+    assert converter.scale == [0.5] * 3
+
+
+def test_adapts_to_so_many_clips():
+    clips = [_grey([10] * 4), _grey([30] * 4), _grey([90] * 4)]
+    converter = MirasolVideoConverter(2)
+    converter.adapt(iter(clips), num_clips=2)
+    np.testing.assert_allclose(converter(clips[0]), -1, atol=1e-5)
+    np.testing.assert_allclose(converter(clips[1]), 1, atol=1e-5)
+
+
+def test_without_a_frame_there_is_nothing_to_adapt_to():
+    with pytest.raises(ValueError, match="Expected clips of uint8 frames"):
+        MirasolVideoConverter(2).adapt([np.zeros((0, 4, 4, 3), "uint8")])
+    with pytest.raises(ValueError, match="must be uint8"):
+        MirasolVideoConverter(2).adapt(np.zeros((2, 4, 4, 3)))
+
+
+def test_adapted_settings_survive_saving():
+    converter = MirasolVideoConverter(4)
+    converter.adapt(_dark())
+    config = json.loads(json.dumps(converter.get_config()))
+    copy = MirasolVideoConverter.from_config(config)
+    np.testing.assert_array_equal(copy(_dark()), converter(_dark()))
+
+
+def test_a_setting_that_is_assigned_takes_effect():
+    converter = MirasolVideoConverter(2)
+    video = _grey([50] * 4)
+    converter(video)
+    converter.scale, converter.offset = 0.1, np.array([3.0, 4.0, 5.0])
+    np.testing.assert_allclose(converter(video)[0, 0, 0], [8, 9, 10], atol=1e-5)
+    assert converter.get_config()["offset"] == [3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("name", ["scale", "offset"])
+def test_a_setting_of_two_channels_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be a number, or 3"):
+        MirasolVideoConverter(2, **{name: [1.0, 2.0]})
