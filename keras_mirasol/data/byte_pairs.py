@@ -113,7 +113,7 @@ class BytePairs:
             # An empty list has no type of its own.
             is_empty = isinstance(texts, list | tuple) and not texts
             texts = tf.convert_to_tensor(texts, tf.string if is_empty else None)
-        except TypeError:
+        except (TypeError, ValueError):
             texts = None
         if texts is None or texts.dtype != tf.string or texts.shape.rank > 1:
             raise ValueError(

@@ -109,6 +109,9 @@ class MirasolCausalLMPreprocessor(
         self.bands_per_snippet = bands_per_snippet
         self.separator = separator
         self._check_geometry()
+        # Texts are packed by `preprocess_texts`, without a packer to build;
+        # and what is not built may still be given another tokenizer.
+        self.built = True
 
     @property
     def frame_rate(self):
@@ -183,10 +186,6 @@ class MirasolCausalLMPreprocessor(
                 f"{audio_seconds:g} s. Use bands_per_snippet="
                 f"{video_seconds * band_rate:g}, or change a rate."
             )
-
-    def build(self, input_shape):
-        # Texts are packed here, by `preprocess_texts`, not by a packer.
-        self.built = True
 
     def call(self, x, y=None, sample_weight=None, sequence_length=None):
         if y is not None or sample_weight is not None:
