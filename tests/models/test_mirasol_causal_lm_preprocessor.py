@@ -9,6 +9,9 @@ from small_models import MELS
 from small_models import SAMPLES
 from small_models import SIZE
 
+from keras_mirasol.data import load_clip
+from keras_mirasol.data import read_manifest
+from keras_mirasol.data.sounding_shapes import write_corpus
 from keras_mirasol.models import MirasolAudioConverter
 from keras_mirasol.models import MirasolCausalLMPreprocessor
 from keras_mirasol.models import MirasolVideoConverter
@@ -167,6 +170,129 @@ def test_a_clip_may_be_filled_up_to_more_snippets(preprocessor):
     assert clip["pixel_values"].shape == (3 * FRAMES, SIZE, SIZE, 3)
     assert clip["video_mask"].tolist() == [True, False, False]
     assert clip["audio_mask"].tolist() == [True, False, False]
+
+
+# Adaptation
+
+
+def _dark_and_quiet(seed=0, frames=4, samples=2 * SAMPLES):
+    rng = np.random.default_rng(seed)
+    return {
+        "videos": rng.integers(0, 30, (frames, 8, 8, 3), dtype="uint8"),
+        "audio": 1e-2 * rng.normal(size=samples).astype("float32"),
+    }
+
+
+def _settings(preprocessor):
+    video, audio = preprocessor.video_converter, preprocessor.audio_converter
+    return [video.scale, video.offset, audio.mean, audio.std]
+
+
+def _raw_dataset(clips):
+    """As `clip_dataset` makes it without a preprocessor."""
+    return tf.data.Dataset.from_generator(
+        lambda: ({**clip, **TEXTS} for clip in clips),
+        output_signature={
+            "videos": tf.TensorSpec((None, None, None, 3), tf.uint8),
+            "audio": tf.TensorSpec((None,), tf.float32),
+            "prompts": tf.TensorSpec((), tf.string),
+            "responses": tf.TensorSpec((), tf.string),
+        },
+    )
+
+
+CLIPS = [_dark_and_quiet(), _dark_and_quiet(1, 6, 3 * SAMPLES)]
+
+
+def test_a_used_preprocessor_is_adapted():
+    preprocessor = small_models.build_preprocessor()
+    dark = _dark_and_quiet()
+    before = _features(preprocessor, **dark)
+    assert before["pixel_values"].mean() < -0.7
+    assert preprocessor.adapt({**dark, **TEXTS}) is None
+    for x in (
+        _features(preprocessor, **dark),
+        preprocessor.preprocess_clip(dark["videos"], dark["audio"]),
+        next(iter(_raw_dataset([dark]).map(preprocessor)))[0],
+    ):
+        assert abs(np.mean(x["pixel_values"])) < 1e-4
+        assert abs(np.mean(x["audio_features"])) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: iter(CLIPS),
+        lambda: _batch_of(CLIPS),
+        lambda: _raw_dataset(CLIPS),
+        lambda: _raw_dataset(CLIPS).ragged_batch(2),
+    ],
+    ids=["iterable", "batch", "dataset", "ragged"],
+)
+def test_adapts_to_clips_however_they_come(make):
+    expected = small_models.build_preprocessor()
+    expected.video_converter.adapt([clip["videos"] for clip in CLIPS])
+    expected.audio_converter.adapt([clip["audio"] for clip in CLIPS])
+    preprocessor = small_models.build_preprocessor()
+    preprocessor.adapt(make())
+    assert _settings(preprocessor) == _settings(expected)
+
+
+def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
+    manifest = write_corpus(tmp_path, 3, seed=0)
+    lines = read_manifest(manifest)
+    preprocessor, expected, drawn = (
+        small_models.build_preprocessor() for _ in range(3)
+    )
+    preprocessor.adapt(manifest)
+    media = dict.fromkeys(line["media"] for line in lines)
+    expected.adapt(
+        [load_clip(path, frame_rate=8.0, sampling_rate=8000) for path in media]
+    )
+    assert len(media) == 3
+    assert _settings(preprocessor) == _settings(expected)
+    drawn.adapt(lines, num_clips=2)
+    assert _settings(drawn) != _settings(expected)
+
+
+def test_clips_that_cannot_be_loaded_are_left_out_with_a_warning(tmp_path):
+    manifest = write_corpus(tmp_path, 1, seed=0)
+    lines = read_manifest(manifest)
+    preprocessor, expected = (
+        small_models.build_preprocessor() for _ in range(2)
+    )
+    expected.adapt(lines)
+    missing = {**lines[0], "media": str(tmp_path / "missing.mp4")}
+    with pytest.warns(UserWarning, match="1 of 2 clips.*missing.mp4"):
+        preprocessor.adapt([missing, *lines])
+    assert _settings(preprocessor) == _settings(expected)
+
+
+def test_a_modality_that_is_absent_stays_as_it_is():
+    preprocessor = small_models.build_preprocessor()
+    scale, offset, mean, std = _settings(preprocessor)
+    preprocessor.adapt({"audio": _noise(SAMPLES), "videos": None})
+    assert _settings(preprocessor)[:2] == [scale, offset]
+    assert _settings(preprocessor)[2] != mean
+    none = {"videos": np.zeros((0, 1, 1, 3), "uint8"), "audio": _noise(0)}
+    for data in ([none], []):
+        with pytest.raises(ValueError, match="nothing to adapt to"):
+            preprocessor.adapt(data)
+
+
+def test_preprocessed_batches_are_nothing_to_adapt_to(preprocessor):
+    batches = _raw_dataset(CLIPS).map(preprocessor)
+    with pytest.raises(ValueError, match="Expected raw clips"):
+        preprocessor.adapt(batches)
+
+
+def test_a_separator_that_is_assigned_takes_effect():
+    preprocessor = small_models.build_preprocessor()
+    before = preprocessor.preprocess_texts("a", "b")[0]["token_ids"]
+    preprocessor.separator = "?"
+    after = preprocessor.preprocess_texts("a", "b")[0]["token_ids"]
+    changed = before != after
+    assert changed.sum() == 1 and after[changed] == ord("?")
 
 
 # Batches
