@@ -369,10 +369,12 @@ class MirasolCausalLMPreprocessor(
             *self.tokenizer.special_token_ids,
             *_start_and_end(self.tokenizer),
         }
+        # A model may have room for more tokens than there are.
+        size = self.tokenizer.vocabulary_size()
         token_ids = keras.ops.convert_to_numpy(x["token_ids"])
         masks = keras.ops.convert_to_numpy(x["padding_mask"]).astype(bool)
         answers = [
-            [int(i) for i in row[mask] if i not in special]
+            [int(i) for i in row[mask] if i < size and i not in special]
             for row, mask in zip(token_ids, masks, strict=True)
         ]
         return [

@@ -1,4 +1,8 @@
+import functools
+import io
+
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import small_models
@@ -9,8 +13,13 @@ from small_models import MELS
 from small_models import SAMPLES
 from small_models import SIZE
 
+from keras_mirasol.data import load_clip
+from keras_mirasol.data import read_manifest
+from keras_mirasol.data.sounding_shapes import write_corpus
 from keras_mirasol.models import MirasolAudioConverter
+from keras_mirasol.models import MirasolCausalLM
 from keras_mirasol.models import MirasolCausalLMPreprocessor
+from keras_mirasol.models import MirasolTokenizer
 from keras_mirasol.models import MirasolVideoConverter
 
 TEXTS = {"prompts": "ab", "responses": "c"}
@@ -167,6 +176,129 @@ def test_a_clip_may_be_filled_up_to_more_snippets(preprocessor):
     assert clip["pixel_values"].shape == (3 * FRAMES, SIZE, SIZE, 3)
     assert clip["video_mask"].tolist() == [True, False, False]
     assert clip["audio_mask"].tolist() == [True, False, False]
+
+
+# Adaptation
+
+
+def _dark_and_quiet(seed=0, frames=4, samples=2 * SAMPLES):
+    rng = np.random.default_rng(seed)
+    return {
+        "videos": rng.integers(0, 30, (frames, 8, 8, 3), dtype="uint8"),
+        "audio": 1e-2 * rng.normal(size=samples).astype("float32"),
+    }
+
+
+def _settings(preprocessor):
+    video, audio = preprocessor.video_converter, preprocessor.audio_converter
+    return [video.scale, video.offset, audio.mean, audio.std]
+
+
+def _raw_dataset(clips):
+    """As `clip_dataset` makes it without a preprocessor."""
+    return tf.data.Dataset.from_generator(
+        lambda: ({**clip, **TEXTS} for clip in clips),
+        output_signature={
+            "videos": tf.TensorSpec((None, None, None, 3), tf.uint8),
+            "audio": tf.TensorSpec((None,), tf.float32),
+            "prompts": tf.TensorSpec((), tf.string),
+            "responses": tf.TensorSpec((), tf.string),
+        },
+    )
+
+
+CLIPS = [_dark_and_quiet(), _dark_and_quiet(1, 6, 3 * SAMPLES)]
+
+
+def test_a_used_preprocessor_is_adapted():
+    preprocessor = small_models.build_preprocessor()
+    dark = _dark_and_quiet()
+    before = _features(preprocessor, **dark)
+    assert before["pixel_values"].mean() < -0.7
+    assert preprocessor.adapt({**dark, **TEXTS}) is None
+    for x in (
+        _features(preprocessor, **dark),
+        preprocessor.preprocess_clip(dark["videos"], dark["audio"]),
+        next(iter(_raw_dataset([dark]).map(preprocessor)))[0],
+    ):
+        assert abs(np.mean(x["pixel_values"])) < 1e-4
+        assert abs(np.mean(x["audio_features"])) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: iter(CLIPS),
+        lambda: _batch_of(CLIPS),
+        lambda: _raw_dataset(CLIPS),
+        lambda: _raw_dataset(CLIPS).ragged_batch(2),
+    ],
+    ids=["iterable", "batch", "dataset", "ragged"],
+)
+def test_adapts_to_clips_however_they_come(make):
+    expected = small_models.build_preprocessor()
+    expected.video_converter.adapt([clip["videos"] for clip in CLIPS])
+    expected.audio_converter.adapt([clip["audio"] for clip in CLIPS])
+    preprocessor = small_models.build_preprocessor()
+    preprocessor.adapt(make())
+    assert _settings(preprocessor) == _settings(expected)
+
+
+def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
+    manifest = write_corpus(tmp_path, 3, seed=0)
+    lines = read_manifest(manifest)
+    preprocessor, expected, drawn = (
+        small_models.build_preprocessor() for _ in range(3)
+    )
+    preprocessor.adapt(manifest)
+    media = dict.fromkeys(line["media"] for line in lines)
+    expected.adapt(
+        [load_clip(path, frame_rate=8.0, sampling_rate=8000) for path in media]
+    )
+    assert len(media) == 3
+    assert _settings(preprocessor) == _settings(expected)
+    drawn.adapt(lines, num_clips=2)
+    assert _settings(drawn) != _settings(expected)
+
+
+def test_clips_that_cannot_be_loaded_are_left_out_with_a_warning(tmp_path):
+    manifest = write_corpus(tmp_path, 1, seed=0)
+    lines = read_manifest(manifest)
+    preprocessor, expected = (
+        small_models.build_preprocessor() for _ in range(2)
+    )
+    expected.adapt(lines)
+    missing = {**lines[0], "media": str(tmp_path / "missing.mp4")}
+    with pytest.warns(UserWarning, match="1 of 2 clips.*missing.mp4"):
+        preprocessor.adapt([missing, *lines])
+    assert _settings(preprocessor) == _settings(expected)
+
+
+def test_a_modality_that_is_absent_stays_as_it_is():
+    preprocessor = small_models.build_preprocessor()
+    scale, offset, mean, std = _settings(preprocessor)
+    preprocessor.adapt({"audio": _noise(SAMPLES), "videos": None})
+    assert _settings(preprocessor)[:2] == [scale, offset]
+    assert _settings(preprocessor)[2] != mean
+    none = {"videos": np.zeros((0, 1, 1, 3), "uint8"), "audio": _noise(0)}
+    for data in ([none], []):
+        with pytest.raises(ValueError, match="nothing to adapt to"):
+            preprocessor.adapt(data)
+
+
+def test_preprocessed_batches_are_nothing_to_adapt_to(preprocessor):
+    batches = _raw_dataset(CLIPS).map(preprocessor)
+    with pytest.raises(ValueError, match="Expected raw clips"):
+        preprocessor.adapt(batches)
+
+
+def test_a_separator_that_is_assigned_takes_effect():
+    preprocessor = small_models.build_preprocessor()
+    before = preprocessor.preprocess_texts("a", "b")[0]["token_ids"]
+    preprocessor.separator = "?"
+    after = preprocessor.preprocess_texts("a", "b")[0]["token_ids"]
+    changed = before != after
+    assert changed.sum() == 1 and after[changed] == ord("?")
 
 
 # Batches
@@ -430,6 +562,192 @@ def test_generated_tokens_become_texts(preprocessor):
             "padding_mask": keras.ops.convert_to_tensor(masks),
         }
     ) == ["no", "", "ring"]
+
+
+# Tokenizers
+
+WORDS = ["what", "is", "heard", "a", "bell", "?", "->"]
+
+
+@functools.cache
+def _trained():
+    texts = ["what is heard?", "a bell", "what", "bell"]
+    return MirasolTokenizer.train(texts, vocabulary_size=400)
+
+
+def _sentence_pieces():
+    sentencepiece = pytest.importorskip("sentencepiece")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["what is heard? a bell", " -> "] * 5),
+        model_writer=model,
+        vocab_size=30,
+        model_type="unigram",
+        hard_vocab_limit=False,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        pad_piece="<pad>",
+        bos_piece="<bos>",
+        eos_piece="<eos>",
+        unk_piece="<unk>",
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def _gemma():
+    """Pieces, with ids for start, end and padding at the beginning."""
+    return keras_hub.tokenizers.GemmaTokenizer(_sentence_pieces())
+
+
+def _bert():
+    """Word pieces; padding is not 0."""
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    return keras_hub.tokenizers.BertTokenizer([*special, *WORDS])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OwnWords(keras_hub.tokenizers.WordPieceTokenizer):
+    """As users write it, without padding."""
+
+    def __init__(self, vocabulary=None, **kwargs):
+        self._add_special_token("[GO]", "start_token")
+        self._add_special_token("[STOP]", "end_token")
+        super().__init__(vocabulary, **kwargs)
+
+
+def _own():
+    return OwnWords(["[UNK]", *WORDS, "[GO]", "[STOP]"])
+
+
+def _marked():
+    """A tokenizer whose ids are set from outside."""
+    tokenizer = keras_hub.tokenizers.WordPieceTokenizer(
+        ["[UNK]", *WORDS, "[GO]", "[STOP]"]
+    )
+    tokenizer.start_token_id = tokenizer.token_to_id("[GO]")
+    tokenizer.end_token_id = tokenizer.token_to_id("[STOP]")
+    return tokenizer
+
+
+EVERY_TOKENIZER = [_trained, _gemma, _bert, _own, _marked]
+
+every_tokenizer = pytest.mark.parametrize("build", EVERY_TOKENIZER)
+
+
+@every_tokenizer
+def test_any_tokenizer_packs_texts(build):
+    tokenizer = build()
+    preprocessor = small_models.build_preprocessor(
+        tokenizer=tokenizer, separator=" -> ", sequence_length=40
+    )
+    prompts = ["what is heard ?", "a bell ?"]
+    responses = ["a bell", ""]
+    x, y, sample_weight = preprocessor(
+        {"prompts": prompts, "responses": responses}
+    )
+    start, end = tokenizer.start_token_id, tokenizer.end_token_id
+    for row, (prompt, response) in enumerate(
+        zip(prompts, responses, strict=True)
+    ):
+        answer = [int(i) for i in tokenizer(response)] if response else []
+        question = [int(i) for i in tokenizer(prompt + " -> ")]
+        length = len(question) + len(answer) + 2
+        mask = x["padding_mask"][row]
+        assert mask.tolist() == [True] * length + [False] * (40 - length)
+        packed = [start, *question, *answer, end]
+        assert x["token_ids"][row][mask].tolist() == packed
+        learned = y[row][sample_weight[row] > 0]
+        assert learned.tolist() == [*answer, end]
+        padding = getattr(tokenizer, "pad_token_id", None) or 0
+        assert set(x["token_ids"][row][~mask]) == {padding}
+
+
+@every_tokenizer
+def test_any_tokenizer_works_in_a_pipeline(build):
+    preprocessor = small_models.build_preprocessor(tokenizer=build())
+    x = {"prompts": ["what is heard ?", ""], "responses": ["a bell", ""]}
+    dataset = tf.data.Dataset.from_tensors(x).map(preprocessor)
+    _assert_same(next(iter(dataset)), preprocessor(x))
+
+
+@every_tokenizer
+def test_answers_of_any_tokenizer_become_texts(build):
+    tokenizer = build()
+    preprocessor = small_models.build_preprocessor(tokenizer=tokenizer)
+    bell = [int(i) for i in tokenizer("a bell")]
+    start, end = tokenizer.start_token_id, tokenizer.end_token_id
+    token_ids = np.zeros((3, len(bell) + 3), "int32")
+    masks = np.zeros(token_ids.shape, bool)
+    # No tokenizer has the last id, but a backbone may.
+    for row, answer in enumerate([[*bell, end], [end], [start, *bell, 9999]]):
+        token_ids[row, : len(answer)] = answer
+        masks[row, : len(answer)] = True
+    assert preprocessor.generate_postprocess(
+        {"token_ids": token_ids, "padding_mask": masks}
+    ) == ["a bell", "", "a bell"]
+
+
+def test_the_last_word_of_a_prompt_is_its_usual_token():
+    tokenizer = _trained()
+    preprocessor = small_models.build_preprocessor(tokenizer=tokenizer)
+    x, y, sample_weight = preprocessor(
+        {"prompts": "what bell", "responses": "bell"}
+    )
+    bell, what = (tokenizer.token_to_id(t) for t in ("Ġbell", "Ġwhat"))
+    assert x["token_ids"][:6].tolist() == [256, what, bell, 10, bell, 257]
+    assert y[sample_weight > 0].tolist() == [bell, 257]
+
+
+def test_another_tokenizer_may_be_set():
+    preprocessor = small_models.build_preprocessor()
+    x = {"prompts": "bell", "responses": "bell"}
+    bytes_alone = preprocessor(x)
+    generated = preprocessor.generate_preprocess({"prompts": "bell"})
+    preprocessor.tokenizer = _trained()
+    expected = small_models.build_preprocessor(tokenizer=_trained())
+    _assert_same(preprocessor(x), expected(x))
+    assert bytes_alone[0]["padding_mask"].sum() == 11
+    assert preprocessor(x)[0]["padding_mask"].sum() == 5
+    assert generated["padding_mask"].sum() == 6
+    x = preprocessor.generate_preprocess({"prompts": "bell"})
+    assert x["padding_mask"].sum() == 3
+
+
+def test_a_tokenizer_without_start_and_end_is_refused():
+    tokenizer = keras_hub.tokenizers.WordPieceTokenizer(["[UNK]", *WORDS])
+    preprocessor = small_models.build_preprocessor(tokenizer=tokenizer)
+    with pytest.raises(ValueError) as raised:
+        preprocessor({"prompts": "a", "responses": "bell"})
+    for word in ("`start_token_id`", "`end_token_id`", "WordPieceTokenizer"):
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("build", [_trained, MirasolTokenizer, _gemma, _own])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_task_is_saved_with_its_tokenizer(build, as_file, tmp_path):
+    tokenizer = build()
+    task = small_models.build_task(
+        small_models.build_preprocessor(tokenizer=tokenizer),
+        small_models.build_backbone(vocabulary_size=400),
+    )
+    if as_file:
+        task.save(tmp_path / "task.keras")
+        copy = keras.saving.load_model(tmp_path / "task.keras")
+    else:
+        task.save_to_preset(str(tmp_path))
+        copy = MirasolCausalLM.from_preset(tmp_path)
+    assert type(copy.preprocessor.tokenizer) is type(tokenizer)
+    texts = ["what is heard ?", "a bell"]
+    ids, copied = (
+        [list(map(int, row)) for row in part(texts)]
+        for part in (tokenizer, copy.preprocessor.tokenizer)
+    )
+    assert copied == ids
+    x = {"prompts": texts, "responses": texts[::-1]}
+    _assert_same(copy.preprocessor(x), task.preprocessor(x))
 
 
 # Geometry
