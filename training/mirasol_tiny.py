@@ -2,20 +2,22 @@
 
     KERAS_BACKEND=jax python training/mirasol_tiny.py
 
-The clips are sounding shapes, rendered in memory with seeds that no guide or
-test uses, and kept as features; each step reads a batch of clips with several
-texts each. Captions and moments, which say all that happens in a slot, are
-mixed into the questions: they teach much sooner than one-word answers alone.
-A caption is asked for by time. A moment is any of the clip's, told with the
-sound first or last, so that what comes second has to be found by what came
-first: it teaches to join what is seen with what is heard. Both are frequent at
-first and then make way for questions. After every epoch
-the state is saved to `--out`; started again, the script goes on from there.
-The preset, the curve and the settings are left in `--out`.
+The corpus is sounding shapes: mp4 files, read by `clip_dataset` as anyone's
+would be. It is learned in two stages, each a `fit()` on lines of one manifest:
+
+1. *Moments*: half a second each, with what is seen and heard in it. There is
+   nothing to search for, so encoders and Combiner learn in minutes what takes
+   hours by questions about whole clips.
+2. *Whole clips*, with all that can be asked of them.
+
+`--style night` trains on the second look of the corpus, and `--preset` starts
+from a preset instead of random weights.
+
+The state is saved to `--out` after every epoch; started again, the script goes
+on from there. The preset, the curve and the settings are left in `--out`.
 """
 
 import argparse
-import itertools
 import json
 import os
 import platform
@@ -24,15 +26,15 @@ from pathlib import Path
 
 import keras
 import keras_hub
-import numpy as np
-import tensorflow as tf
 
+from keras_mirasol import evaluation
 from keras_mirasol import models
+from keras_mirasol.data import clip_dataset
+from keras_mirasol.data import read_manifest
 from keras_mirasol.data import sounding_shapes
 from keras_mirasol.version import __version__
 
 BACKBONE = dict(
-    vocabulary_size=258,
     frames_per_snippet=2,
     bands_per_snippet=5,
     image_size=32,
@@ -58,205 +60,98 @@ BACKBONE = dict(
     # From three snippets to the longest clips it is meant for.
     time_wavelengths=(0.75, 30.0),
 )
-# Enough for what is asked here; less padding is less work.
-SEQUENCE_LENGTH = 64
-# How often texts of a kind are read, from a step on.
-PHASES = {
-    0: dict(seen=1, heard=1, fused=2, order=3, caption=2, moment=4),
-    1400: dict(seen=2, heard=1, fused=1, order=1, caption=5),
-    2600: dict(seen=2, heard=1, fused=4, order=4, caption=1, moment=4),
-    4000: dict(seen=3, heard=1, fused=3, order=7, caption=1, moment=3),
-    5000: dict(seen=5, heard=1, fused=3, order=5, caption=2, moment=2),
-}
 KINDS = (*sounding_shapes.KINDS, "caption", "moment")
-TEXT_PARTS = ("token_embedding", "text_decoder")
-VALIDATION_SEED = 10_000
-STEPS_PER_EPOCH = 200
+VOCABULARY_SIZE = 512
+# Seeds of the corpora that are answered while training and at its end. No
+# guide or test has clips of these, or of the training seeds.
+VALIDATION_SEED, TEST_SEED = 10_000, 10_001
 
 
-def build_task():
+def build_task(lines):
+    """An untrained task, its tokenizer and converters adapted to a corpus."""
     preprocessor = models.MirasolCausalLMPreprocessor(
-        models.MirasolVideoConverter(image_size=32),
-        models.MirasolAudioConverter(num_mels=32),
-        models.MirasolTokenizer(),
-        frames_per_snippet=2,
-        bands_per_snippet=5,
-        sequence_length=96,
+        models.MirasolVideoConverter(image_size=BACKBONE["image_size"]),
+        models.MirasolAudioConverter(num_mels=BACKBONE["num_mels"]),
+        models.MirasolTokenizer.train(lines, VOCABULARY_SIZE),
+        frames_per_snippet=BACKBONE["frames_per_snippet"],
+        bands_per_snippet=BACKBONE["bands_per_snippet"],
+        # What the longest of these texts takes; less padding is less work.
+        sequence_length=20,
     )
-    backbone = models.MirasolBackbone(**BACKBONE)
-    # Reconstruction keeps the encoders talking until questions hear them.
-    return models.MirasolCausalLM(
-        backbone,
-        preprocessor,
-        latent_weight=0.05,
-        frame_weight=1.0,
-        spectrogram_weight=0.3,
+    preprocessor.adapt(lines)
+    backbone = models.MirasolBackbone(
+        preprocessor.tokenizer.vocabulary_size(), **BACKBONE
     )
+    return models.MirasolCausalLM(backbone, preprocessor)
 
 
-def moments(scene):
-    """Prompts and responses that tell of one slot, its halves in any order."""
-    texts = []
-    for event in scene.events:
-        seen, heard = f"a {event.colour} {event.shape}", f"a {event.sound}"
-        for halves in ((seen, heard), (heard, seen)):
-            texts.append(
-                {"prompt": "a moment?", "response": " and ".join(halves)}
-            )
-    return texts
+def corpus(folder, num_clips, seed, style, **settings):
+    """Lines of a corpus, which is written unless it is there."""
+    manifest = folder / "manifest.jsonl"
+    if not manifest.exists():  # It is written last.
+        print(f"writing {num_clips} clips to {folder}", flush=True)
+        sounding_shapes.write_corpus(
+            folder, num_clips, seed=seed, style=style, **settings
+        )
+    return read_manifest(manifest)
 
 
-# Any of several responses is right.
-TELLING = {"moment": moments}
+class Curve(keras.callbacks.Callback):
+    """Keeps the logs of all epochs in a file, and says how long is left."""
 
+    def __init__(self, path, stage, epochs):
+        super().__init__()
+        self.path, self.stage, self.epochs = path, stage, epochs
+        self.rows = json.loads(path.read_text()) if path.exists() else []
 
-class AdamWByPart(keras.optimizers.AdamW):
-    """AdamW with a slower pace for all but the text decoder.
+    def on_train_begin(self, logs=None):
+        self.started = time.time()
 
-    The decoder, narrow and shallow, learns to look things up in the latents
-    several times sooner at a rate that would undo the encoders.
-    """
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_started = time.time()
 
-    def __init__(self, *args, other_parts=1.0, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.other_parts = other_parts
-
-    def update_step(self, gradient, variable, learning_rate):
-        if variable.path.split("/")[0] not in TEXT_PARTS:
-            learning_rate = learning_rate * self.other_parts
-        super().update_step(gradient, variable, learning_rate)
-
-
-class Clips:
-    """Features of clips and token ids of all that is asked about them."""
-
-    def __init__(self, preprocessor, num_clips, seed):
-        features = []
-        self.texts = {}
-        # The rate of the clips over that which the preprocessor takes.
-        every = int(16 / preprocessor.frame_rate)
-        scenes = []
-        for index in range(num_clips):
-            scene = sounding_shapes.corpus_scene(index, seed=seed)
-            scenes.append(scene)
-            clip = preprocessor.preprocess_clip(
-                sounding_shapes.render_frames(scene)[every // 2 :: every],
-                sounding_shapes.render_audio(scene),
-            )
-            # Half precision halves the memory and loses nothing that matters.
-            clip["pixel_values"] = clip["pixel_values"].astype("float16")
-            features.append(clip)
-        self.features = {
-            key: np.stack([clip[key] for clip in features])
-            for key in features[0]
-        }
-        for kind in KINDS:
-            ask = TELLING.get(
-                kind, lambda s, kind=kind: sounding_shapes.questions(s, kind)
-            )
-            asked = [ask(scene) for scene in scenes]
-            x, y, sample_weight = preprocessor.preprocess_texts(
-                [[q["prompt"] for q in row] for row in asked],
-                [[q["response"] for q in row] for row in asked],
-                SEQUENCE_LENGTH,
-            )
-            self.texts[kind] = {
-                "token_ids": x["token_ids"].astype("int16"),
-                "padding_mask": x["padding_mask"],
-                "y": y.astype("int16"),
-                "sample_weight": sample_weight.astype(bool),
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.time()
+        self.rows.append(
+            {
+                "stage": self.stage,
+                "epoch": epoch + 1,
+                "seconds": round(now - self.epoch_started),
+                **{key: round(float(value), 4) for key, value in logs.items()},
             }
-
-    def batch(self, rng, step, batch_size, texts_per_clip):
-        """A random batch `(x, y, sample_weight)`."""
-        phase = PHASES[max(first for first in PHASES if first <= step)]
-        shares = np.array([phase.get(kind, 0) for kind in KINDS])
-        shares = shares / shares.sum()
-        clips = rng.integers(len(self.features["video_mask"]), size=batch_size)
-        texts = []
-        for clip in clips:
-            for kind in rng.choice(len(KINDS), texts_per_clip, p=shares):
-                asked = self.texts[KINDS[kind]]
-                question = rng.integers(asked["y"].shape[1])
-                texts.append({key: asked[key][clip, question] for key in asked})
-        shape = (batch_size, texts_per_clip, SEQUENCE_LENGTH)
-        texts = {
-            key: np.stack([text[key] for text in texts]).reshape(shape)
-            for key in texts[0]
-        }
-        x = {key: self.features[key][clips] for key in self.features}
-        x["pixel_values"] = x["pixel_values"].astype("float32")
-        x["token_ids"] = texts["token_ids"].astype("int32")
-        x["padding_mask"] = texts["padding_mask"]
-        # Some clips are silent films and some are radio plays.
-        missing = rng.random(batch_size)[:, None]
-        x["audio_mask"] = x["audio_mask"] & (missing > 0.2)
-        x["video_mask"] = x["video_mask"] & (missing < 0.95)
-        return (
-            x,
-            texts["y"].astype("int32"),
-            texts["sample_weight"].astype("float32"),
         )
-
-    def dataset(self, first_step, seed, **settings):
-        """Batches from `first_step` on; step i depends on (seed, i) alone."""
-
-        def batches():
-            for step in itertools.count(first_step):
-                rng = np.random.default_rng([seed, step])
-                yield self.batch(rng, step, **settings)
-
-        signature = tf.nest.map_structure(
-            lambda array: tf.TensorSpec(array.shape, array.dtype),
-            self.batch(np.random.default_rng(0), 0, **settings),
-        )
-        return tf.data.Dataset.from_generator(
-            batches, output_signature=signature
-        ).prefetch(2)
+        self.path.write_text(json.dumps(self.rows, indent=1))
+        left = (self.epochs - epoch - 1) * (now - self.epoch_started)
+        print(f"{self.stage}: about {left / 60:.0f} minutes left", flush=True)
 
 
-def exact_match(task, clips, texts_per_clip=4, batch_size=32):
-    """Share of responses whose every token is predicted, by kind.
-
-    Tokens are predicted after the true ones before them. A response is right
-    in this sense just when greedy generation writes it.
-    """
-    present = clips.features["video_mask"]
-    absent = np.zeros_like(present)
-    views = {
-        "": (present, present),
-        " without audio": (present, absent),
-        " without video": (absent, present),
-    }
-    scores = {}
-    for kind, texts in clips.texts.items():
-        if kind in TELLING:
-            continue
-        rng = np.random.default_rng(0)
-        rows = np.arange(len(present))[:, None]
-        columns = rng.integers(
-            texts["y"].shape[1], size=(len(present), texts_per_clip)
-        )
-        texts = {key: texts[key][rows, columns] for key in texts}
-        for view, (video_mask, audio_mask) in views.items():
-            if view and kind != "fused":
-                continue
-            x = {
-                **clips.features,
-                "pixel_values": clips.features["pixel_values"].astype(
-                    "float32"
-                ),
-                "video_mask": video_mask,
-                "audio_mask": audio_mask,
-                "token_ids": texts["token_ids"].astype("int32"),
-                "padding_mask": texts["padding_mask"],
-            }
-            logits = task.predict(x, batch_size=batch_size, verbose=0)["logits"]
-            right = np.argmax(logits, axis=-1) == texts["y"]
-            scores[kind + view] = round(
-                float((right | ~texts["sample_weight"]).all(-1).mean()), 4
-            )
-    return scores
+def train(task, stage, lines, valid, settings, **dataset_settings):
+    """Fits a task to lines for some epochs, or goes on where it stopped."""
+    epochs = getattr(settings, f"{stage}_epochs")
+    dataset = clip_dataset(
+        lines,
+        task.preprocessor,
+        shuffle=True,
+        seed=settings.seed,
+        cache=True,
+        drop_remainder=True,
+        modality_dropout={"audio": 0.2, "video": 0.05},
+        **dataset_settings,
+    )
+    task.compile(
+        learning_rate=settings.learning_rate,
+        steps=epochs * dataset.cardinality().numpy(),
+    )
+    task.fit(
+        dataset,
+        epochs=epochs,
+        callbacks=[
+            evaluation.AnswerCallback(valid, batch_size=64),
+            Curve(settings.out / "curve.json", stage, epochs),
+            keras.callbacks.BackupAndRestore(settings.out / f"{stage}_state"),
+        ],
+        verbose=2,
+    )
 
 
 def main():
@@ -265,86 +160,61 @@ def main():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default="build/mirasol_tiny")
-    parser.add_argument("--clips", type=int, default=6000)
-    parser.add_argument("--steps", type=int, default=6200)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--texts-per-clip", type=int, default=6)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--other-parts", type=float, default=1 / 3)
+    parser.add_argument("--style", choices=("day", "night"), default="day")
+    parser.add_argument("--preset", help="where to start from, if not anew")
+    parser.add_argument("--clips", type=int, default=4000)
+    parser.add_argument("--moments_epochs", type=int, default=8)
+    parser.add_argument("--clips_epochs", type=int, default=3)
+    parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     settings = parser.parse_args()
     settings.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(settings.seed)
+    started = time.time()
 
-    task = build_task()
-    preprocessor, task.preprocessor = task.preprocessor, None
-    task.compile(
-        AdamWByPart(
-            keras.optimizers.schedules.CosineDecay(
-                0.0,
-                settings.steps,
-                warmup_target=settings.learning_rate,
-                warmup_steps=200,
-                alpha=0.02,
+    lines, valid, test = (
+        corpus(settings.out / name, count, seed, settings.style, **questions)
+        for name, count, seed, questions in (
+            (
+                "train",
+                settings.clips,
+                settings.seed,
+                dict(kinds=KINDS, questions_per_kind=None),
             ),
-            weight_decay=0.01,
-            beta_2=0.98,
-            clipnorm=1.0,
-            other_parts=settings.other_parts,
+            ("valid", 64, VALIDATION_SEED, dict(kinds=KINDS)),
+            ("test", 256, TEST_SEED, {}),
         )
     )
-    task.optimizer.build(task.trainable_variables)
+    moments = [line for line in lines if line["kind"] == "moment"]
+    whole = [line for line in lines if line["kind"] != "moment"]
 
-    state = settings.out / "state.weights.h5"
-    progress = settings.out / "progress.json"
-    curve = []
-    if progress.exists():
-        curve = json.loads(progress.read_text())
-        task.load_weights(state)
-        print(f"going on after step {curve[-1]['step']}", flush=True)
-
-    clips = Clips(preprocessor, settings.clips, settings.seed)
-    validation = Clips(preprocessor, 64, VALIDATION_SEED)
-    first_step = curve[-1]["step"] if curve else 0
-    dataset = clips.dataset(
-        first_step,
-        settings.seed,
-        batch_size=settings.batch_size,
-        texts_per_clip=settings.texts_per_clip,
-    )
-    started = time.time()
-    seconds_before = curve[-1]["seconds"] if curve else 0
-
-    def save(epoch, logs):
-        row = {
-            "step": (epoch + 1) * STEPS_PER_EPOCH,
-            "seconds": round(seconds_before + time.time() - started),
-            **{key: round(float(value), 4) for key, value in logs.items()},
-            "exact_match": exact_match(task, validation),
-        }
-        curve.append(row)
-        print(json.dumps(row), flush=True)
-        # The progress is written last: it vouches for the state beside it.
-        fresh = settings.out / "fresh.weights.h5"
-        task.save_weights(fresh)
-        os.replace(fresh, state)
-        fresh = settings.out / "fresh.json"
-        fresh.write_text(json.dumps(curve))
-        os.replace(fresh, progress)
-
-    task.fit(
-        dataset,
-        initial_epoch=first_step // STEPS_PER_EPOCH,
-        epochs=settings.steps // STEPS_PER_EPOCH,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=save)],
-        verbose=0,
+    after_moments = settings.out / "after_moments"
+    if (after_moments / "task.json").exists():
+        task = models.MirasolCausalLM.from_preset(str(after_moments))
+    else:
+        if settings.preset:
+            task = models.MirasolCausalLM.from_preset(settings.preset)
+            task.preprocessor.adapt(lines)
+        else:
+            task = build_task(lines)
+        train(
+            task,
+            "moments",
+            moments,
+            [line for line in valid if line["kind"] == "moment"],
+            settings,
+            batch_size=64,
+            texts_per_clip=4,
+        )
+        task.save_to_preset(str(after_moments))
+    train(
+        task, "clips", whole, valid, settings, batch_size=16, texts_per_clip=12
     )
 
-    task.preprocessor = preprocessor
+    # Room for texts of one's own.
+    task.preprocessor.sequence_length = 40
     task.save_to_preset(str(settings.out / "preset"))
-    final = Clips(preprocessor, 256, VALIDATION_SEED + 1)
-    task.preprocessor = None
+    answered = evaluation.answer_manifest(task, test, batch_size=64)
     report = {
         "command": "python training/mirasol_tiny.py",
         "settings": {
@@ -360,8 +230,9 @@ def main():
         },
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "parameters": task.count_params(),
-        "exact_match_on_256_clips": exact_match(task, final),
-        "curve": curve,
+        "seconds": round(time.time() - started),
+        "exact_match_on_256_clips": evaluation.share_by(answered, "kind"),
+        "curve": json.loads((settings.out / "curve.json").read_text()),
     }
     (settings.out / "report.json").write_text(json.dumps(report, indent=1))
     print(json.dumps(report["exact_match_on_256_clips"]))

@@ -31,11 +31,12 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             inputs must be preprocessed.
         text_weight: float. Weight of the text loss. Defaults to `1.0`.
         latent_weight: float. Weight of next-latent prediction. Defaults to
-            `0.1`.
+            `0.05`.
         frame_weight: float. Weight of the reconstruction of frames. Defaults
-            to `0.1`.
+            to `0.5`; this and the next are for inputs of deviation 1, as
+            adapted converters make them.
         spectrogram_weight: float. Weight of the reconstruction of the
-            spectrogram. Defaults to `0.1`.
+            spectrogram. Defaults to `0.3`.
         frame_downsampling: int. How many times smaller reconstructed frames
             are, along height and width. Defaults to `4`.
         mel_downsampling: int. How many times fewer mel bins a reconstructed
@@ -65,9 +66,9 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         backbone,
         preprocessor=None,
         text_weight=1.0,
-        latent_weight=0.1,
-        frame_weight=0.1,
-        spectrogram_weight=0.1,
+        latent_weight=0.05,
+        frame_weight=0.5,
+        spectrogram_weight=0.3,
         frame_downsampling=4,
         mel_downsampling=2,
         **kwargs,
@@ -101,13 +102,18 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
 
         Args:
             optimizer: `"auto"`, an optimizer's name or a `keras.Optimizer`.
-                Defaults to `"auto"`, AdamW with a learning rate of 1e-4.
+                Defaults to `"auto"`, AdamW with a warm-up of 100 steps and
+                gradients clipped to a norm of 1.
             sampler: the name of a sampler or a `keras_hub.samplers.Sampler`,
                 used by `generate()`. Defaults to `"greedy"`.
-            **kwargs: see `keras.Model.compile`.
+            **kwargs: `learning_rate` (float, defaults to `1e-3`) and `steps`
+                (int, over which it falls along a cosine, as in
+                `epochs * len(dataset)`; defaults to `None`, it does not
+                fall) for `"auto"`; and see `keras.Model.compile`.
 
         Raises:
-            ValueError: if a loss or metrics are given.
+            ValueError: if a loss or metrics are given, or settings of
+                `"auto"` for another optimizer.
         """
         super().compile(optimizer, sampler=sampler, **kwargs)
 

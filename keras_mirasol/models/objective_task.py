@@ -8,6 +8,7 @@ from keras_mirasol.layers import NextLatentPredictor
 from keras_mirasol.layers import SpectrogramReconstruction
 from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
+from keras_mirasol.models.default_optimizer import default_optimizer
 from keras_mirasol.models.mirasol_task import MirasolTask
 from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.models.training_watch import RecentMeans
@@ -73,18 +74,28 @@ class ObjectiveTask(MirasolTask):
         self.recent_means = RecentMeans()
         self._training_watch = TrainingWatch()
 
-    def compile(self, optimizer="auto", **kwargs):
+    def compile(
+        self, optimizer="auto", *, learning_rate=None, steps=None, **kwargs
+    ):
         """Configures training.
 
         The losses and their weights belong to the model; see its arguments.
 
         Args:
             optimizer: `"auto"`, an optimizer's name or a `keras.Optimizer`.
-                Defaults to `"auto"`, AdamW with a learning rate of 1e-4.
+                Defaults to `"auto"`, AdamW with a warm-up of 100 steps,
+                gradients clipped to a norm of 1, and the two settings below.
+            learning_rate: float. The highest learning rate of `"auto"`.
+                Defaults to `1e-3`, right for `mirasol_tiny`; larger models
+                want less.
+            steps: int. Training steps, over which the learning rate of
+                `"auto"` falls along a cosine: `epochs * len(dataset)`.
+                Defaults to `None`, a rate that does not fall.
             **kwargs: see `keras.Model.compile`.
 
         Raises:
-            ValueError: if a loss or metrics are given.
+            ValueError: if a loss or metrics are given, or settings of
+                `"auto"` for another optimizer.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) not in (None, "auto"):
@@ -93,8 +104,16 @@ class ObjectiveTask(MirasolTask):
                     "tracked belong to the model. Use the `*_weight` "
                     f"arguments of `{type(self).__name__}`."
                 )
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(1e-4)
+        settings = {"learning_rate": learning_rate, "steps": steps}
+        settings = {k: v for k, v in settings.items() if v is not None}
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = default_optimizer(**settings)
+        elif settings:
+            raise ValueError(
+                '`learning_rate` and `steps` are settings of `"auto"`; give '
+                f"them to the optimizer itself. Received: {settings} and "
+                f"optimizer={optimizer!r}"
+            )
         super().compile(
             optimizer=optimizer, loss=None, weighted_metrics=None, **kwargs
         )
