@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     reason="takes a while, and no backend can change it",
 )
 
-CLIPS, SNIPPETS, BATCH = 160, 3, 8
+CLIPS, SNIPPETS, BATCH = 120, 3, 6
 EPOCHS = 15  # of 20 steps
 WIDTH = 32
 # Grey levels of the background and of the square before it.
@@ -74,7 +74,6 @@ class Fresh:
             audio_hidden_dim=WIDTH,
             hidden_dim=WIDTH,
             text_hidden_dim=WIDTH,
-            combiner_num_layers=2,
         )
         self.task = small_models.build_task(None, backbone, **settings)
         self.task.compile(keras.optimizers.Adam())
