@@ -239,8 +239,22 @@ def test_the_default_optimizer_is_adamw():
     task = small_models.build_task()
     task.compile(loss="auto", metrics=None)
     assert isinstance(task.optimizer, keras.optimizers.AdamW)
-    np.testing.assert_allclose(float(task.optimizer.learning_rate), 1e-4)
     assert isinstance(task.sampler, keras_hub.samplers.GreedySampler)
+
+
+def test_the_default_optimizer_takes_a_rate_and_steps():
+    task = small_models.build_task()
+    task.compile(learning_rate=2e-3, steps=1100)
+    for step, rate in ((100, 2e-3), (1100, 4e-5)):
+        task.optimizer.iterations.assign(step)
+        value = keras.ops.convert_to_numpy(task.optimizer.learning_rate)
+        np.testing.assert_allclose(value, rate, rtol=1e-5)
+
+
+@pytest.mark.parametrize("setting", [{"learning_rate": 1e-3}, {"steps": 9}])
+def test_settings_of_the_default_are_not_for_other_optimizers(setting):
+    with pytest.raises(ValueError, match='are settings of `"auto"`'):
+        small_models.build_task().compile("adam", **setting)
 
 
 # Generation
