@@ -1,7 +1,7 @@
 """Sounding shapes: generated clips whose questions need eyes, ears or both.
 
-A clip lasts 2 seconds, in four slots of half a second. Each slot shows one
-coloured shape on a dark background and plays one sound:
+A clip lasts 2 seconds, in four slots. Each slot shows one coloured shape on a
+dark background and plays one sound. In the style `"day"`, the default:
 
 ```
             0.0 s         0.5 s         1.0 s         1.5 s          2.0 s
@@ -9,13 +9,25 @@ coloured shape on a dark background and plays one sound:
   heard     | bell        | drum        | tone        | buzz         |
 ```
 
-The four colours (of six), the four shapes (of five) and the four sounds (of
-six) are each drawn uniformly without replacement, independently of each
-other; so are sizes, places, brightness, loudness and pitch. What is seen says
-nothing about what is heard, so a question across the two cannot be answered
-by one alone.
+In the style `"night"` slots last from one to four quarter seconds, not all the
+same. Shapes are small and bright on black, and each slot begins with a quiet
+sound and ends in silence (`~`):
 
-Kinds of question, each with a prompt and its response for the clip above:
+```
+            0.0 s   0.25 s                  1.0 s           1.5 s       2.0 s
+  on screen | red   | blue ring             | white cross   | green square  |
+            | circle|                       |               |               |
+  heard     | bell~~| drum          ~~~~~~~~| tone      ~~~~| buzz     ~~~~~|
+```
+
+A recipe that learns from both is not fitted to one look. Whatever the style,
+the four colours (of six), the four shapes (of five) and the four sounds (of
+six) are each drawn uniformly without replacement, independently of each
+other; so are sizes, places, brightness, loudness, pitch and the lengths of
+slots. What is seen says nothing about what is heard, so a question across the
+two cannot be answered by one alone.
+
+Kinds of question, each with a prompt and its response for the clips above:
 
 | kind      | prompt and response                                         |
 |-----------|-------------------------------------------------------------|

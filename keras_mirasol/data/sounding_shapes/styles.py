@@ -46,7 +46,7 @@ STYLES = {
         quarters=_UNEVEN,
         soundings=(0.6, 0.7, 0.8),
         gains=(0.03, 0.15),
-        diameters=(0.22, 0.34),
+        diameters=(0.28, 0.4),
         brightnesses=(0.9, 1.0),
         backgrounds=(0, 1),
     ),

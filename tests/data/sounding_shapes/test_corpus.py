@@ -178,29 +178,41 @@ def test_questions_of_a_kind_are_drawn_uniformly(tmp_path):
         assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)
 
 
-def test_moments_are_cut_at_the_edges_of_their_slots(tmp_path):
+@pytest.mark.parametrize(
+    "style, edges",
+    [("day", [0, 0.5, 1, 1.5, 2]), ("night", [0, 0.75, 1.25, 1.75, 2])],
+)
+def test_moments_are_cut_at_the_edges_of_their_slots(tmp_path, style, edges):
     manifest = sounding_shapes.write_corpus(
-        tmp_path, 1, seed=5, kinds=["moment"], questions_per_kind=None
+        tmp_path,
+        1,
+        seed=5,
+        kinds=["moment"],
+        questions_per_kind=None,
+        style=style,
     )
     lines = read(manifest)
     assert len(lines) == 16
-    scene = sounding_shapes.corpus_scene(0, seed=5)
+    scene = sounding_shapes.corpus_scene(0, seed=5, style=style)
     # At 8 frames a second, what is on screen in the middle of each 1/8 s.
     truth = sounding_shapes.render_frames(scene)[1::2].astype("float64")
     whole = load_clip(manifest.parent / lines[0]["media"])
     for slot, line in enumerate(lines[:4]):
+        assert [line["start"], line["end"]] == edges[slot : slot + 2]
         assert line["response"].split()[1:3] == line["events"][slot][:2]
         clip = load_clip(
             manifest.parent / line["media"],
             start=line["start"],
             end=line["end"],
         )
-        assert clip["videos"].shape == (4, 64, 64, 3)
+        first, last = round(8 * line["start"]), round(8 * line["end"])
+        assert clip["videos"].shape == (last - first, 64, 64, 3)
         # Nothing but the coding's losses: no trace of the neighbours.
-        error = clip["videos"] - truth[4 * slot : 4 * slot + 4]
+        error = clip["videos"] - truth[first:last]
         assert np.abs(error).mean(axis=(1, 2, 3)).max() < 4
+        assert clip["audio"].shape == (2000 * (last - first),)
         np.testing.assert_array_equal(
-            clip["audio"], whole["audio"][8000 * slot : 8000 * slot + 8000]
+            clip["audio"], whole["audio"][2000 * first : 2000 * last]
         )
 
 

@@ -8,11 +8,13 @@ from keras_mirasol.data import sounding_shapes
 SLOT = 8000  # samples
 
 
-def render_event(sound, pitch=0.5, gain=0.6, seed=0):
+def render_event(sound, pitch=0.5, gain=0.6, seed=0, **timing):
     """The samples of a sound in the first slot of a clip."""
     others = [other for other in sounding_shapes.SOUNDS if other != sound]
     events = tuple(
-        sounding_shapes.Event(colour, shape, name, pitch=pitch, gain=gain)
+        sounding_shapes.Event(
+            colour, shape, name, pitch=pitch, gain=gain, **timing
+        )
         for colour, shape, name in zip(
             sounding_shapes.COLOURS[:4],
             sounding_shapes.SHAPES[:4],
@@ -124,8 +126,8 @@ def test_looks_leave_no_trace_in_the_audio():
 
 
 def log_mel(samples):
-    """10 bands of 32 mels for a slot: 20 bands a second."""
-    windows = samples.reshape(10, 800) * np.hanning(800)
+    """Bands of 32 mels: 20 bands a second."""
+    windows = samples.reshape(-1, 800) * np.hanning(800)
     power = np.abs(np.fft.rfft(windows)) ** 2
     mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 34)
     edges = 700 * (10 ** (mels / 2595) - 1)
@@ -153,3 +155,22 @@ def test_sounds_are_recognised_in_a_coarse_spectrogram():
                 templates, key=lambda key: np.abs(heard - templates[key]).sum()
             )
             assert nearest[0] == event.sound
+
+
+def test_short_quiet_sounds_are_recognised_in_a_coarse_spectrogram():
+    timing = dict(seconds=0.25, sounding=0.6)
+    templates = {
+        (sound, pitch): log_mel(render_event(sound, pitch, **timing)[:4000])
+        for sound in sounding_shapes.SOUNDS
+        for pitch in np.linspace(0, 1, 9)
+    }
+    rng = np.random.default_rng(3)
+    for sound in 10 * sounding_shapes.SOUNDS:
+        event = dict(pitch=rng.uniform(), gain=0.03, **timing)
+        quiet = render_event(sound, seed=rng.integers(100), **event)[:4000]
+        # Templates have a gain of 0.6.
+        heard = log_mel(20 * quiet)
+        nearest = min(
+            templates, key=lambda key: np.abs(heard - templates[key]).sum()
+        )
+        assert nearest[0] == sound
