@@ -164,7 +164,10 @@ class TestReadme:
 
     def test_code_runs_as_it_stands(self, tmp_path):
         corpus = keras_mirasol.data.sounding_shapes.write_corpus(
-            tmp_path, 2, questions_per_kind=1
+            tmp_path,
+            2,
+            kinds=[*keras_mirasol.data.sounding_shapes.KINDS, "moment"],
+            questions_per_kind=1,
         )
         for split in ("train", "valid", "test"):
             (tmp_path / f"{split}.jsonl").write_text(corpus.read_text())

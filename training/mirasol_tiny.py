@@ -14,19 +14,23 @@ would be. It is learned in two stages, each a `fit()` on lines of one manifest:
 from a preset instead of random weights.
 
 The state is saved to `--out` after every epoch; started again, the script goes
-on from there. The preset, the curve and the settings are left in `--out`.
+on from there. The preset and a report of settings, curve and scores are left
+in `--out`; `--ship` puts the preset in the package as well, and `--record` adds
+the report to a file of `training/results`.
 """
 
 import argparse
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
 import keras
 import keras_hub
 
+import keras_mirasol
 from keras_mirasol import evaluation
 from keras_mirasol import models
 from keras_mirasol.data import clip_dataset
@@ -34,6 +38,8 @@ from keras_mirasol.data import read_manifest
 from keras_mirasol.data import sounding_shapes
 from keras_mirasol.version import __version__
 
+SHIPPED = Path(keras_mirasol.__file__).parent / "presets" / "mirasol_tiny"
+RESULTS = Path(__file__).parent / "results"
 BACKBONE = dict(
     frames_per_snippet=2,
     bands_per_snippet=5,
@@ -169,6 +175,8 @@ def main():
     parser.add_argument("--clips_epochs", type=int, default=3)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ship", action="store_true")
+    parser.add_argument("--record", help="a file of training/results")
     settings = parser.parse_args()
     settings.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(settings.seed)
@@ -213,12 +221,15 @@ def main():
         task, "clips", whole, valid, settings, batch_size=16, texts_per_clip=12
     )
 
-    # Room for texts of one's own.
+    # Room for texts of one's own; and no optimizer's state beside the weights.
     task.preprocessor.sequence_length = 40
+    task.compile()
     task.save_to_preset(str(settings.out / "preset"))
+    if settings.ship:
+        task.save_to_preset(str(SHIPPED))
     answered = evaluation.answer_manifest(task, test, batch_size=64)
     report = {
-        "command": "python training/mirasol_tiny.py",
+        "command": " ".join(["python", *sys.argv]),
         "settings": {
             key: str(value) if isinstance(value, Path) else value
             for key, value in vars(settings).items()
@@ -237,6 +248,10 @@ def main():
         "curve": json.loads((settings.out / "curve.json").read_text()),
     }
     (settings.out / "report.json").write_text(json.dumps(report, indent=1))
+    if settings.record:
+        path = RESULTS / settings.record
+        reports = json.loads(path.read_text()) if path.exists() else []
+        path.write_text(json.dumps([*reports, report], indent=1) + "\n")
     print(json.dumps(report["exact_match_on_256_clips"]))
 
 
