@@ -57,13 +57,13 @@ format: $(TEST_READY)
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-# An allocator that keeps its pages, if there is one: with glibc's, training on
-# a CPU may spend half of its time on page faults.
+# An allocator that keeps its pages for a minute, if there is one: with glibc's,
+# training on a CPU may spend half of its time on page faults.
 JEMALLOC := $(firstword $(wildcard /usr/lib/*/libjemalloc.so.2))
 
 train: $(RUN_READY)
 	KERAS_BACKEND=$(KERAS_BACKEND) LD_PRELOAD=$(JEMALLOC) \
-		MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 \
+		MALLOC_CONF=dirty_decay_ms:60000,muzzy_decay_ms:60000 \
 		$(BIN)/python training/mirasol_tiny.py --ship $(ARGS)
 
 # build/ stays: it may hold hours of training.
