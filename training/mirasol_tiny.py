@@ -38,11 +38,10 @@ BACKBONE = dict(
     image_size=32,
     num_mels=32,
     num_joint_tokens=1,
-    # By benchmarks/direct_labels.py: from few clips, small objects are learned
-    # by norms in the stem and by tokens of one place each.
+    # By benchmarks/direct_labels.py: small objects are learned from few clips
+    # where each place has a token.
     tubes=[{"kernel": (2, 1, 1)}],
     stem_filters=(32, 64, 96),
-    stem_norm=True,
     audio_patch_size=(5, 8),
     video_hidden_dim=96,
     video_num_layers=1,

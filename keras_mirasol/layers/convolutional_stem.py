@@ -14,12 +14,11 @@ class ConvolutionalStem(keras.layers.Layer):
 
     Pixel (i, j) of the result sees rows `2i - 1` to `2i + 1` and columns
     `2j - 1` to `2j + 1`, with zeros around the image.
+    Each pixel's channels are normalised before the GELU: small objects are
+    then learned from far fewer clips (`benchmarks/direct_labels.py`).
 
     Args:
         filters: int. Channels of the result.
-        norm: bool. Whether each pixel's channels are normalised before the
-            GELU. Small objects are then learned from far fewer clips; see
-            `benchmarks/direct_labels.py`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -39,13 +38,13 @@ class ConvolutionalStem(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, filters, norm=False, **kwargs):
+    def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.projection = keras.layers.Dense(
             filters, dtype=self.dtype_policy, name="projection"
         )
-        self.norm = layer_norm("norm", self.dtype_policy) if norm else None
+        self.norm = layer_norm("norm", self.dtype_policy)
 
     def build(self, x_shape):
         height, width, channels = x_shape[1:]
@@ -56,8 +55,7 @@ class ConvolutionalStem(keras.layers.Layer):
                 "is a multiple of 2 to the number of stem filters."
             )
         self.projection.build((None, 9 * channels))
-        if self.norm:
-            self.norm.build((None, self.filters))
+        self.norm.build((None, self.filters))
 
     def call(self, x):
         # Slices and a product, where a convolution's gradient can be slow.
@@ -67,15 +65,11 @@ class ConvolutionalStem(keras.layers.Layer):
         x = self.projection(
             ops.reshape(x, (-1, *x.shape[1:3], 9 * x.shape[-1]))
         )
-        return gelu(self.norm(x) if self.norm else x)
+        return gelu(self.norm(x))
 
     def compute_output_shape(self, x_shape):
         batch, height, width, _ = x_shape
         return (batch, height // 2, width // 2, self.filters)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "norm": self.norm is not None,
-        }
+        return {**super().get_config(), "filters": self.filters}

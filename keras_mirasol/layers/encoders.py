@@ -98,8 +98,6 @@ class VideoEncoder(SnippetEncoder):
         stem_filters: sequence of ints. Filters of 3x3 convolutions with
             stride 2 that each frame passes first; they find fine detail much
             sooner than bare patches. Defaults to `()`, no stem.
-        stem_norm: bool. Whether the stem normalises; see
-            `ConvolutionalStem`. Defaults to `False`.
         dropout: float. Defaults to `0.0`.
         **kwargs: see `keras.layers.Layer`.
 
@@ -134,7 +132,6 @@ class VideoEncoder(SnippetEncoder):
         num_layers,
         num_heads,
         stem_filters=(),
-        stem_norm=False,
         dropout=0.0,
         **kwargs,
     ):
@@ -142,10 +139,9 @@ class VideoEncoder(SnippetEncoder):
             frames_per_snippet, dim, num_layers, num_heads, dropout, **kwargs
         )
         self.stem_filters = tuple(stem_filters)
-        self.stem_norm = stem_norm
         self.stem = [
             ConvolutionalStem(
-                filters, stem_norm, dtype=self.dtype_policy, name=f"stem_{i}"
+                filters, dtype=self.dtype_policy, name=f"stem_{i}"
             )
             for i, filters in enumerate(self.stem_filters)
         ]
@@ -183,7 +179,6 @@ class VideoEncoder(SnippetEncoder):
             "frames_per_snippet": self.span,
             "tubes": self.embedding.tubes,
             "stem_filters": self.stem_filters,
-            "stem_norm": self.stem_norm,
         }
 
 

@@ -59,7 +59,6 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         stem_filters: sequence of ints. Convolutional stem of the video
             encoder; see `keras_mirasol.layers.VideoEncoder`. Defaults to
             `()`.
-        stem_norm: bool. Whether the stem normalises. Defaults to `False`.
         snippet_seconds: float. Duration of a snippet. Defaults to `1.0`.
         time_wavelengths: pair of floats, shortest and longest wavelength of
             the snippets' positions in time, in seconds. Defaults to `None`;
@@ -125,7 +124,6 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         combiner="transformer",
         combiner_settings=None,
         stem_filters=(),
-        stem_norm=False,
         snippet_seconds=1.0,
         time_wavelengths=None,
         dropout=0.0,
@@ -144,7 +142,6 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             video_num_layers,
             video_num_heads,
             stem_filters=stem_filters,
-            stem_norm=stem_norm,
             dropout=dropout,
             dtype=dtype,
             name="video_encoder",
@@ -260,7 +257,6 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.combiner_kind = combiner
         self.combiner_settings = dict(combiner_settings or {})
         self.stem_filters = tuple(stem_filters)
-        self.stem_norm = stem_norm
         self.snippet_seconds = snippet_seconds
         self.time_wavelengths = self.snippet_transformer.wavelengths
         self.dropout = dropout
@@ -317,7 +313,6 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "combiner": combiner,
             "combiner_settings": dict(self.combiner_settings),
             "stem_filters": self.stem_filters,
-            "stem_norm": self.stem_norm,
             "snippet_seconds": self.snippet_seconds,
             "time_wavelengths": self.time_wavelengths,
             "dropout": self.dropout,

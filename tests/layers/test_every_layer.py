@@ -31,7 +31,7 @@ ARGUMENTS = {
         dropout=0.1,
     ),
     "ClipEmbedding": dict(embedding_dim=5, num_heads=2),
-    "ConvolutionalStem": dict(filters=5, norm=True),
+    "ConvolutionalStem": dict(filters=5),
     "FrameReconstruction": dict(
         target_size=(2, 4, 4, 3), patch_size=(1, 2, 2), num_heads=2
     ),
@@ -102,7 +102,6 @@ ARGUMENTS = {
         num_layers=1,
         num_heads=2,
         stem_filters=(4,),
-        stem_norm=True,
         dropout=0.1,
     ),
 }

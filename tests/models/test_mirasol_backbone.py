@@ -47,7 +47,6 @@ def _config_with_nothing_default():
         combiner="token_turing",
         combiner_settings={"memory_size": 6, "write": "erase_and_add"},
         stem_filters=(6,),
-        stem_norm=True,
         snippet_seconds=0.5,
         time_wavelengths=(1.0, 50.0),
         dropout=0.1,
