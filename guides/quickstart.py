@@ -123,7 +123,7 @@ clip = keras_mirasol.data.load_clip(example["media"])
 features = task.preprocessor.preprocess_clip(clip["videos"], clip["audio"])
 
 figure, (frames, spectrogram) = plt.subplots(
-    2, 1, figsize=(11, 4.2), height_ratios=(1, 1.3), layout="constrained"
+    2, 1, figsize=(11, 3.6), height_ratios=(1, 3), layout="constrained"
 )
 strip = clip["videos"].transpose(1, 0, 2, 3)
 seconds = len(clip["videos"]) / task.preprocessor.frame_rate
@@ -211,7 +211,7 @@ figure, (losses, shares) = plt.subplots(
 )
 epoch = range(1, epochs + 1)
 losses.plot(epoch, history.history["text_loss"])
-losses.set(xlabel="epoch", ylabel="text loss, nats a token")
+losses.set(xlabel="epoch", ylabel="text loss, nats per token")
 shares.plot(epoch, history.history["exact_match"], label="relay, held out")
 shares.plot(epoch, history.history["token_accuracy"], label="tokens, trained")
 shares.set(xlabel="epoch", ylabel="share that is right", ylim=(0, 1))
