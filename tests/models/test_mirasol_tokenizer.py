@@ -448,6 +448,16 @@ def test_a_configuration_with_merges_waits_for_its_files(trained, tmp_path):
     assert copy.start_token_id == 256
 
 
-def test_mirasol_tiny_has_bytes(bytes_alone):
+def test_mirasol_tiny_has_the_words_of_its_corpus():
     tokenizer = MirasolTokenizer.from_preset("mirasol_tiny")
+    text = "what colour is on screen while the bell is heard?"
+    # Ten words and a question mark.
+    assert len(tokenizer(text)) == 11
+    words = ["red", "purple", "circle", "triangle", "chirp", "buzz"]
+    assert all(len(tokens) == 1 for tokens in tokenizer(words))
+    assert [tokenizer.detokenize(ids) for ids in tokenizer(TEXTS)] == TEXTS
+
+
+def test_larger_presets_have_bytes(bytes_alone):
+    tokenizer = MirasolTokenizer.from_preset("mirasol_small")
     assert tokenizer(TEXTS) == bytes_alone(TEXTS)

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from keras_mirasol import models
+from keras_mirasol.data import sounding_shapes
+from keras_mirasol.evaluation import answer_manifest
+from keras_mirasol.evaluation import share_by
 
 EVERY_CLASS = [
     models.MirasolAudioConverter,
@@ -80,3 +83,10 @@ def test_it_answers(task):
     # Trained weights give words; those of a new model would give noise.
     assert isinstance(answer, str)
     assert answer.isascii() and 0 < len(answer) < 40
+
+
+def test_it_answers_questions_about_held_out_files(task, tmp_path):
+    manifest = sounding_shapes.write_corpus(tmp_path, 6, seed=4711)
+    lines = answer_manifest(task, manifest, batch_size=6)
+    assert len(lines) == 48
+    assert share_by(lines) > 0.9
