@@ -84,7 +84,7 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.BytePairTokenizer):
             )
 
     @classmethod
-    def train(cls, texts, vocabulary_size, **kwargs):
+    def train(cls, texts, vocabulary_size=None, **kwargs):
         """Learns a tokenizer from texts.
 
         Pairs that are frequent are merged first, so that the words of the
@@ -96,7 +96,7 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.BytePairTokenizer):
                 list of its lines: then its prompts and responses.
             vocabulary_size: int. The most tokens to have, bytes, start and
                 end among them, so at least 258. There are fewer if the texts
-                have no more to merge.
+                have no more to merge. Must be given.
             **kwargs: further arguments of the tokenizer.
 
         Returns:
@@ -114,6 +114,13 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.BytePairTokenizer):
         tokenizer.vocabulary_size()
         ```
         """
+        if isinstance(texts, bool):
+            # PyTorch's `Module.train(mode)`, called for all parts of a task.
+            return cls
+        if vocabulary_size is None:
+            raise ValueError(
+                "`vocabulary_size` must be given, such as 8192. Received: None"
+            )
         return cls(merges=learn_merges(texts, vocabulary_size), **kwargs)
 
     def set_vocabulary_and_merges(self, vocabulary=None, merges=None):

@@ -318,13 +318,15 @@ def test_a_single_clip_adds_nothing_but_breaks_nothing(pretrainer):
 
 
 def test_masking_hides_joint_tokens_in_training(pretrainer):
-    first, second = (trained(pretrainer, noise())[0] for _ in "12")
+    # By chance, one step may hide what another does, or nothing.
+    steps = [trained(pretrainer, noise())[0] for _ in range(4)]
     plain = evaluated(pretrainer, noise())
     for name in ("text_loss", "frame_loss", "latent_loss"):
-        assert abs(first[name] - second[name]) > 1e-4
-        assert abs(first[name] - plain[name]) > 1e-4
+        values = np.array([step[name] for step in steps])
+        assert np.ptp(values) > 1e-4
+        assert np.abs(values - plain[name]).max() > 1e-4
     # What is to be predicted stays.
-    assert_close(first["joint_token_spread"], plain["joint_token_spread"])
+    assert_close(steps[0]["joint_token_spread"], plain["joint_token_spread"])
 
 
 def test_masking_hides_nothing_elsewhere(pretrainer):

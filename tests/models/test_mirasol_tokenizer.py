@@ -461,3 +461,17 @@ def test_mirasol_tiny_has_the_words_of_its_corpus():
 def test_larger_presets_have_bytes(bytes_alone):
     tokenizer = MirasolTokenizer.from_preset("mirasol_small")
     assert tokenizer(TEXTS) == bytes_alone(TEXTS)
+
+
+def test_training_learns_nothing_without_a_size():
+    with pytest.raises(ValueError, match="`vocabulary_size` must be given"):
+        MirasolTokenizer.train(["red"])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="PyTorch's modules alone"
+)
+def test_pytorch_may_switch_modes(bytes_alone):
+    for mode in (True, False):
+        bytes_alone.train(mode)
+    assert bytes_alone("a").tolist() == [97]
