@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,15 @@ def test_ratios_are_of_what_is_seen_in_held_out_clips():
     both = benchmark().with_ratios(rows)
     assert [row["ratio_to_peer"] for row in both] == [1.0, 0.75]
     assert benchmark().with_ratios(rows[1:])[0]["ratio_to_peer"] is None
+
+
+def test_the_recorded_stages_learn_what_they_are_shown():
+    result = json.loads(benchmark().RESULT.read_text())
+    assert result["settings"]["steps"] == 234
+    for rows in result["corpora"].values():
+        assert [row["stage"] for row in rows] == list(benchmark().STAGES)
+    for row in result["corpora"]["shapes"]:
+        assert min(row["held_out"].values()) >= 0.96
+    peer, encoder, *fused = result["corpora"]["digits"]
+    assert encoder["ratio_to_peer"] >= 0.9
+    assert min(row["ratio_to_peer"] for row in fused) >= 0.85
