@@ -19,10 +19,10 @@ a minute:
 
 import argparse
 import functools
-import importlib.util
 import json
 import os
 import platform
+import runpy
 import time
 from pathlib import Path
 
@@ -60,17 +60,8 @@ DIGITS = (
     "01110 10001 10001 01110 10001 10001 01110",
     "01110 10001 10001 01111 00001 00010 01100",
 )
-
-
-def _tiny_backbone():
-    """The arguments of `mirasol_tiny`, from the script that trains it."""
-    spec = importlib.util.spec_from_file_location("mirasol_tiny", TRAINING)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.BACKBONE
-
-
-BACKBONE = _tiny_backbone()
+# The arguments of `mirasol_tiny`, from the script that trains it.
+BACKBONE = runpy.run_path(str(TRAINING))["BACKBONE"]
 
 
 class Clips:

@@ -1,22 +1,16 @@
 """The benchmark of direct labels: its clips, its models and its ratios."""
 
 import functools
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "direct_labels.py"
+from scripts import load_script
 
 
 @functools.cache
 def benchmark():
-    spec = importlib.util.spec_from_file_location("direct_labels", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/direct_labels.py")
 
 
 @functools.cache

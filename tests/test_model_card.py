@@ -1,50 +1,56 @@
 """The table of sizes in the README, and the counts it is made of."""
 
-import importlib.util
 import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import pytest
 import small_models
+from scripts import ROOT
+from scripts import load_script
 
 from keras_mirasol.layers import sparse_tubes
 from keras_mirasol.models import MirasolBackbone
 
-ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "model_card.py"
 
 
 @pytest.fixture(scope="module")
 def model_card():
-    spec = importlib.util.spec_from_file_location("model_card", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/model_card.py")
 
 
-# Runs a script and tells the most memory that it had. Not by `getrusage`: on
-# Linux a process inherits there what its parent had.
+# Runs a script and tells the most memory that it had, where this can be known.
+# Not by `getrusage`: on Linux a process inherits there what its parent had.
 RUN_AND_TELL_PEAK = """
 import re, runpy, sys
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
-status = open("/proc/self/status").read()
-print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]))
+if sys.platform == "linux":
+    status = open("/proc/self/status").read()
+    print(1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]))
 """
 
 
 @pytest.fixture(scope="module")
-def report():
-    """What the script counts."""
+def counted():
+    """What the script counts, and what its process told beside it."""
     result = subprocess.run(
-        [sys.executable, SCRIPT, "--dry-run"], capture_output=True, text=True
+        [sys.executable, "-c", RUN_AND_TELL_PEAK, SCRIPT, "--dry-run"],
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    report, end = json.JSONDecoder().raw_decode(result.stdout)
+    return report, result.stdout[end:]
+
+
+@pytest.fixture(scope="module")
+def report(counted):
+    """What the script counts."""
+    return counted[0]
 
 
 def test_readme_and_result_are_what_is_counted(model_card, report):
@@ -94,14 +100,8 @@ def test_parameters_of_mirasol_3b_by_hand(report):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_weights_are_counted_without_being_allocated(report):
-    result = subprocess.run(
-        [sys.executable, "-c", RUN_AND_TELL_PEAK, SCRIPT, "--dry-run"],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    peak = int(result.stdout.split()[-1])
+def test_weights_are_counted_without_being_allocated(counted):
+    report, peak = counted[0], int(counted[1])
     weights = 4 * report["presets"]["mirasol_3b"]["parameters"]
     assert peak < weights / 2
 

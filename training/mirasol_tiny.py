@@ -112,9 +112,6 @@ class Curve(keras.callbacks.Callback):
         self.path, self.stage, self.epochs = path, stage, epochs
         self.rows = json.loads(path.read_text()) if path.exists() else []
 
-    def on_train_begin(self, logs=None):
-        self.started = time.time()
-
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_started = time.time()
 
@@ -148,7 +145,7 @@ def train(task, stage, lines, valid, settings, **dataset_settings):
     )
     task.compile(
         learning_rate=settings.learning_rate,
-        steps=epochs * dataset.cardinality().numpy(),
+        steps=epochs * len(dataset),
     )
     task.fit(
         dataset,

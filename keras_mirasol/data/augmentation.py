@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import numbers
 
 import tensorflow as tf
 
-# Keeps the draws apart from those that others make with the same salt.
-_OWN_SEED = -1
+from keras_mirasol.data.amounts import is_amount
+from keras_mirasol.data.salts import AUGMENTATION
+from keras_mirasol.data.salts import seed_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +79,14 @@ class ClipAugmentation:
 
     def _check(self, name, largest, unit):
         value = getattr(self, name)
-        is_number = isinstance(value, numbers.Real)
-        is_number = is_number and not isinstance(value, bool)
-        if not is_number or not 0 <= value <= largest or math.isinf(value):
+        if not is_amount(value, largest):
             raise ValueError(
                 f"`{name}` must be {unit}; 0.0 turns it off. Received: "
                 f"{name}={value!r}"
             )
 
     def __call__(self, clip, seed):
-        seed = tf.stack([tf.cast(seed, tf.int64), _OWN_SEED])
+        seed = seed_of(seed, AUGMENTATION)
         draws = tf.random.stateless_uniform([6], seed, minval=-1, maxval=1)
         down, right, size, brightness, gain, noise = tf.unstack(draws)
         clip = dict(clip)

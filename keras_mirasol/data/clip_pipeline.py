@@ -11,8 +11,7 @@ from keras_mirasol.data.augmentation import as_augmentation
 from keras_mirasol.data.clip_reader import ClipReader
 from keras_mirasol.data.clip_reader import group_lines
 from keras_mirasol.data.clip_texts import ClipTexts
-from keras_mirasol.data.manifest import check_line
-from keras_mirasol.data.manifest import numbered_lines
+from keras_mirasol.data.manifest import lines_of
 from keras_mirasol.data.modality_dropout import ModalityDropout
 from keras_mirasol.data.salts import with_salts
 
@@ -152,7 +151,7 @@ def clip_dataset(
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
     num_parallel = num_parallel or os.cpu_count()
-    clips = group_lines(_read(manifest))
+    clips = group_lines(lines_of(manifest, "manifest"))
     if on_error == "raise":
         _check_media(clips)
     reader = ClipReader(clips, preprocessor, skip=on_error == "skip")
@@ -231,21 +230,6 @@ def _cached(dataset, cache, reader, raw):
     Path(cache).parent.mkdir(parents=True, exist_ok=True)
     # Other media or another preprocessor must not meet these clips.
     return dataset.cache(f"{cache}-{reader.fingerprint(raw=raw)}")
-
-
-def _read(manifest):
-    """The numbered lines of a manifest, or of a list of lines."""
-    if isinstance(manifest, str | os.PathLike):
-        return numbered_lines(manifest)
-    lines = dict(enumerate(manifest, start=1))
-    if not lines:
-        raise ValueError(
-            "`manifest` must be a path or a list with at least one line. "
-            "Received an empty list."
-        )
-    for number, line in lines.items():
-        check_line(line, f"Line {number} of `manifest`")
-    return lines
 
 
 def _check_media(clips):

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_mirasol.data.salts import seed_of
 from keras_mirasol.data.salts import with_salts
 
 
@@ -52,7 +53,7 @@ class ClipTexts:
         lines = tf.range(first_line[index], first_line[index + 1])
         if salt is not None:
             lines = tf.random.experimental.stateless_shuffle(
-                lines, tf.stack([salt, index])
+                lines, seed_of(salt, index)
             )
         missing = -tf.size(lines) % self._texts_per_clip
         lines = tf.pad(lines, [(0, missing)], constant_values=-1)

@@ -129,6 +129,32 @@ def numbered_lines(path):
     return lines
 
 
+def lines_of(manifest, name):
+    """The numbered lines of a manifest, or of a list of lines.
+
+    Args:
+        manifest: path of a manifest, or a list of its lines.
+        name: str. What the list is called in errors.
+
+    Returns:
+        A dict from line numbers, from 1, to lines.
+
+    Raises:
+        ValueError: if there are no lines, or one is not as it should be.
+    """
+    if isinstance(manifest, str | os.PathLike):
+        return numbered_lines(manifest)
+    lines = dict(enumerate(manifest, start=1))
+    if not lines:
+        raise ValueError(
+            f"`{name}` must be a path or a list with at least one line. "
+            "Received an empty list."
+        )
+    for number, line in lines.items():
+        check_line(line, f"Line {number} of `{name}`")
+    return lines
+
+
 def check_line(line, where):
     """Raises a `ValueError` beginning with `where` unless `line` is one."""
     if not isinstance(line, dict):

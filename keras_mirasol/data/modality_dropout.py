@@ -1,11 +1,10 @@
 """Takes the picture or the sound away from some clips."""
 
-import numbers
-
 import tensorflow as tf
 
-# Keeps the draws apart from those that others make with the same salt.
-_OWN_SEED = -2
+from keras_mirasol.data.amounts import is_amount
+from keras_mirasol.data.salts import MODALITY_DROPOUT
+from keras_mirasol.data.salts import seed_of
 
 _MODALITIES = ("video", "audio")
 
@@ -29,12 +28,12 @@ class ModalityDropout:
 
     def __init__(self, rate):
         rates = rate
-        if _is_rate(rate):
+        if is_amount(rate, 1):
             rates = dict.fromkeys(_MODALITIES, rate / 2)
         if (
             not isinstance(rates, dict)
             or not set(rates) <= set(_MODALITIES)
-            or not all(map(_is_rate, rates.values()))
+            or not all(is_amount(value, 1) for value in rates.values())
             or sum(rates.values()) > 1
         ):
             raise ValueError(
@@ -53,9 +52,7 @@ class ModalityDropout:
             has_both = (tf.shape(video)[0] > 0) & (tf.shape(audio)[0] > 0)
         else:
             has_both = tf.reduce_any(video) & tf.reduce_any(audio)
-        draw = tf.random.stateless_uniform(
-            [], tf.stack([tf.cast(seed, tf.int64), _OWN_SEED])
-        )
+        draw = tf.random.stateless_uniform([], seed_of(seed, MODALITY_DROPOUT))
         # One draw for both: at most one of them is taken.
         first, second = self._rates
         take_video = has_both & (draw < first)
@@ -71,11 +68,3 @@ def _emptied(signal, taken):
 
 def _masked(mask, taken):
     return mask & ~taken
-
-
-def _is_rate(value):
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and 0 <= value <= 1
-    )

@@ -138,9 +138,8 @@ def raw_clips(data, num_clips, **rates):
     Returns:
         An iterator of pairs of arrays.
     """
-    is_path = isinstance(data, (str, os.PathLike))
-    if is_path or _is_list_of_lines(data):
-        return _read(data, is_path, num_clips, rates)
+    if isinstance(data, (str, os.PathLike)) or _is_list_of_lines(data):
+        return _read(data, num_clips, rates)
     if isinstance(data, dict):
         data = [data]
     elif isinstance(data, (list, tuple)):
@@ -158,19 +157,12 @@ def _is_list_of_lines(data):
     )
 
 
-def _read(manifest, is_path, num_clips, rates):
+def _read(manifest, num_clips, rates):
     """Reads clips of a manifest, a few at a time."""
     from keras_mirasol.data.clip_reader import group_lines
-    from keras_mirasol.data.manifest import check_line
-    from keras_mirasol.data.manifest import numbered_lines
+    from keras_mirasol.data.manifest import lines_of
 
-    if is_path:
-        lines = numbered_lines(manifest)
-    else:
-        lines = dict(enumerate(manifest, start=1))
-        for number, line in lines.items():
-            check_line(line, f"Line {number} of `data`")
-    clips = draw(group_lines(lines), num_clips)
+    clips = draw(group_lines(lines_of(manifest, "data")), num_clips)
     failures = []
 
     def load(clip):

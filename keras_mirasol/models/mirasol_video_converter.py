@@ -128,7 +128,7 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
     @in_graph
     def call(self, videos):
         scale, offset = np.float32(self.scale), np.float32(self.offset)
-        return self.resizing(videos) * scale + offset
+        return self.unscaled(videos) * scale + offset
 
     def compute_output_shape(self, videos_shape):
         return (*videos_shape[:-3], *self.image_size, 3)

@@ -152,13 +152,10 @@ class ObjectiveTask(MirasolTask):
             self.loss_trackers[name].update_state(value)
         if "logits" in y_pred:
             self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
-        self.joint_token_spread.update_state(
-            y_pred["joint_tokens"], snippet_mask(x)
-        )
+        snippets = snippet_mask(x)
+        self.joint_token_spread.update_state(y_pred["joint_tokens"], snippets)
         if training:
-            self.recent_means.update_state(
-                x, y_pred["joint_tokens"], snippet_mask(x)
-            )
+            self.recent_means.update_state(x, y_pred["joint_tokens"], snippets)
         return replicas.share_of(
             sum(
                 self.objective_weights[name] * value

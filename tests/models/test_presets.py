@@ -1,17 +1,16 @@
 """The presets without weights. `mirasol_tiny` is tested elsewhere."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from compiled import traced
 from keras import ops
+from scripts import ROOT
+from scripts import load_script
 
 from keras_mirasol import models
 
-ROOT = Path(__file__).resolve().parents[2]
 UNTRAINED = ["mirasol_small", "mirasol_base", "mirasol_3b"]
 
 every_untrained = pytest.mark.parametrize("name", UNTRAINED)
@@ -20,11 +19,7 @@ every_untrained = pytest.mark.parametrize("name", UNTRAINED)
 @pytest.fixture(scope="module")
 def script():
     """The script that wrote them."""
-    path = ROOT / "training" / "larger_presets.py"
-    spec = importlib.util.spec_from_file_location("larger_presets", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("training/larger_presets.py")
 
 
 def read(name, file):
