@@ -69,7 +69,7 @@ class Clips:
 
     Args:
         pixel_values: float array `(clips, frames, height, width, 3)`.
-        audio_features: float array `(clips, bands, mels)`.
+        audio_features: float array `(clips, frames, mels)`.
         labels: dict of int arrays `(clips, snippets)`: `"seen"` and, unless
             these are silent films, `"heard"`.
         held_out: int. How many clips are not trained on.
@@ -168,10 +168,10 @@ def digit_clips(num_clips, held_out, seed):
     room = scales * np.array(glyphs.shape[1:]) / 2
     centres = rng.uniform(room, size - room, (total, frames, 2))
     pixel_values = resample(written[:, None, ..., None], centres, scales, size)
-    bands = BACKBONE["bands_per_snippet"]
+    audio_frames = BACKBONE["audio_frames_per_snippet"]
     return Clips(
         np.repeat(pixel_values.astype("float16"), 3, axis=-1),
-        np.zeros((total, bands, BACKBONE["num_mels"]), "float32"),
+        np.zeros((total, audio_frames, BACKBONE["num_mels"]), "float32"),
         {"seen": digits[:, None]},
         held_out=held_out,
     )
@@ -282,7 +282,7 @@ def video_encoder():
 
 def audio_encoder():
     return AudioEncoder(
-        BACKBONE["bands_per_snippet"],
+        BACKBONE["audio_frames_per_snippet"],
         BACKBONE["audio_patch_size"],
         BACKBONE["audio_hidden_dim"],
         BACKBONE["audio_num_layers"],
@@ -306,6 +306,7 @@ def fused(stage, video, audio, clips):
     if stage == "latents":
         x = SnippetTransformer(
             BACKBONE["latent_num_layers"],
+            BACKBONE["hidden_dim"],
             BACKBONE["num_heads"],
             snippet_seconds=BACKBONE["snippet_seconds"],
             wavelengths=BACKBONE["time_wavelengths"],

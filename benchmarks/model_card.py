@@ -107,10 +107,10 @@ def tokens_per_snippet(backbone):
 
 def video_and_audio_tokens(backbone):
     frames = (None, *backbone.input["pixel_values"].shape[1:])
-    bands = (None, *backbone.input["audio_features"].shape[1:])
+    audio_frames = (None, *backbone.input["audio_features"].shape[1:])
     return (
         backbone.video_encoder.compute_output_shape(frames)[2],
-        backbone.audio_encoder.compute_output_shape(bands)[2],
+        backbone.audio_encoder.compute_output_shape(audio_frames)[2],
     )
 
 
@@ -187,8 +187,8 @@ def table(report):
             "weights",
             "parameters",
             *PARTS,
-            "tokens a snippet",
-            "FLOPs a second",
+            "tokens per snippet",
+            "FLOPs per second",
         ]
     ]
     lines.append(["---"] * len(lines[0]))

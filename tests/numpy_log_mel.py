@@ -1,4 +1,4 @@
-"""Causal log-mel bands in NumPy, to compare with."""
+"""Causal log-mel frames in NumPy, to compare with."""
 
 import numpy as np
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from keras_mirasol import models
 
-FRAMES = 2  # a snippet, at 8 a second
-BANDS = 5  # a snippet, at 20 a second
-SAMPLES = 2000  # a snippet, at 8000 a second
+FRAMES = 2  # a snippet, at 8 per second
+AUDIO_FRAMES = 5  # a snippet, at 20 per second
+SAMPLES = 2000  # a snippet, at 8000 per second
 SIZE = 16
 MELS = 16
 VOCABULARY = 258
@@ -16,7 +16,7 @@ VOCABULARY = 258
 BACKBONE = dict(
     vocabulary_size=VOCABULARY,
     frames_per_snippet=FRAMES,
-    bands_per_snippet=BANDS,
+    audio_frames_per_snippet=AUDIO_FRAMES,
     image_size=SIZE,
     num_mels=MELS,
     num_joint_tokens=2,
@@ -49,7 +49,7 @@ def build_preprocessor(**changes):
         audio_converter=models.MirasolAudioConverter(MELS, sampling_rate=8000),
         tokenizer=models.MirasolTokenizer(),
         frames_per_snippet=FRAMES,
-        bands_per_snippet=BANDS,
+        audio_frames_per_snippet=AUDIO_FRAMES,
         sequence_length=24,
     )
     return models.MirasolCausalLMPreprocessor(**{**settings, **changes})
@@ -88,7 +88,7 @@ def random_inputs(batch=2, snippets=3, length=6, texts=1, seed=0):
             -1, 1, (batch, snippets * FRAMES, SIZE, SIZE, 3)
         ).astype("float32"),
         "audio_features": rng.normal(
-            size=(batch, snippets * BANDS, MELS)
+            size=(batch, snippets * AUDIO_FRAMES, MELS)
         ).astype("float32"),
         "video_mask": np.ones((batch, snippets), bool),
         "audio_mask": np.ones((batch, snippets), bool),

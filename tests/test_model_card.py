@@ -84,7 +84,7 @@ def test_parameters_of_mirasol_3b_by_hand(report):
             attention += 2 * (dim + 1) * dim + 2 * (latent_dim + 1) * dim
         return count * (norms + attention + mlp) + 2 * dim
 
-    # Four tubes of RGB voxels at 8 frames a snippet.
+    # Four tubes of RGB voxels at 8 frames per snippet.
     voxels = 3 * (2 * 8 * 8 + 4 * 4 * 4 + 12 * 12 + 16 * 16)
     assert report["presets"]["mirasol_3b"]["parameters_by_part"] == {
         # Biases, norm and the positions' gain beside the kernels.
@@ -158,14 +158,18 @@ def test_operations_are_those_of_the_traced_matrix_products(
     frames, height, width = backbone.frames_per_snippet, *backbone.image_size
     shapes = {
         "pixels": (1, snippets * frames, height, width, 3),
-        "bands": (1, snippets * small_models.BANDS, small_models.MELS),
+        "audio_frames": (
+            1,
+            snippets * small_models.AUDIO_FRAMES,
+            small_models.MELS,
+        ),
     }
 
-    def latents(pixels, bands, mask):
+    def latents(pixels, audio_frames, mask):
         return backbone.snippet_transformer(
             backbone.combiner(
                 backbone.video_encoder(pixels),
-                backbone.audio_encoder(bands),
+                backbone.audio_encoder(audio_frames),
                 mask,
                 mask,
             )

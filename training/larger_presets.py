@@ -21,12 +21,12 @@ from keras_mirasol.layers import sparse_tubes
 PRESETS = Path(__file__).parents[1] / "keras_mirasol" / "presets"
 
 BACKBONES = {
-    # For a single GPU and modest data: half a second a snippet, small frames,
+    # For a single GPU and modest data: half a second per snippet, small frames,
     # and a convolutional stem, which learns from fewer clips than patches do.
     "mirasol_small": dict(
         vocabulary_size=8192,
         frames_per_snippet=4,
-        bands_per_snippet=20,
+        audio_frames_per_snippet=20,
         image_size=128,
         num_mels=64,
         num_joint_tokens=8,
@@ -52,7 +52,7 @@ BACKBONES = {
     "mirasol_base": dict(
         vocabulary_size=32000,
         frames_per_snippet=8,
-        bands_per_snippet=80,
+        audio_frames_per_snippet=80,
         image_size=224,
         num_mels=128,
         num_joint_tokens=16,
@@ -73,13 +73,13 @@ BACKBONES = {
         text_num_heads=12,
         snippet_seconds=1.0,
     ),
-    # Mirasol3B's 3B parameters, 8 frames a snippet at 224x224 and 32 joint
+    # Mirasol3B's 3B parameters, 8 frames per snippet at 224x224 and 32 joint
     # tokens. The paper does not say how the parameters are shared out: here
     # the encoders have the sizes of ViT-H and ViT-L, and text has half of all.
     "mirasol_3b": dict(
         vocabulary_size=32000,
         frames_per_snippet=8,
-        bands_per_snippet=80,
+        audio_frames_per_snippet=80,
         image_size=224,
         num_mels=128,
         num_joint_tokens=32,
@@ -115,7 +115,8 @@ def build_task(name):
         models.MirasolVideoConverter(sizes["image_size"]),
         models.MirasolAudioConverter(
             sizes["num_mels"],
-            band_rate=sizes["bands_per_snippet"] / sizes["snippet_seconds"],
+            audio_frame_rate=sizes["audio_frames_per_snippet"]
+            / sizes["snippet_seconds"],
             # Fine enough for the lowest of 128 mel bins.
             fft_length=2048,
         ),
@@ -123,7 +124,7 @@ def build_task(name):
         # texts that the model will learn.
         models.MirasolTokenizer(),
         frames_per_snippet=sizes["frames_per_snippet"],
-        bands_per_snippet=sizes["bands_per_snippet"],
+        audio_frames_per_snippet=sizes["audio_frames_per_snippet"],
         sequence_length=SEQUENCE_LENGTHS[name],
     )
     with keras.StatelessScope(initialize_variables=False):
@@ -143,7 +144,7 @@ def save_without_weights(task, folder):
         "keras_version": keras.__version__,
         "keras_hub_version": keras_hub.__version__,
         "parameter_count": task.backbone.count_params(),
-        "tasks": ["CausalLM"],
+        "tasks": [type(task).__name__],
     }
     (folder / "metadata.json").write_text(json.dumps(metadata, indent=4))
 

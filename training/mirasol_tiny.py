@@ -42,7 +42,7 @@ SHIPPED = Path(keras_mirasol.__file__).parent / "presets" / "mirasol_tiny"
 RESULTS = Path(__file__).parent / "results"
 BACKBONE = dict(
     frames_per_snippet=2,
-    bands_per_snippet=5,
+    audio_frames_per_snippet=5,
     image_size=32,
     num_mels=32,
     num_joint_tokens=1,
@@ -82,7 +82,7 @@ def build_task(lines):
         models.MirasolAudioConverter(num_mels=BACKBONE["num_mels"]),
         models.MirasolTokenizer.train(lines, VOCABULARY_SIZE),
         frames_per_snippet=BACKBONE["frames_per_snippet"],
-        bands_per_snippet=BACKBONE["bands_per_snippet"],
+        audio_frames_per_snippet=BACKBONE["audio_frames_per_snippet"],
         # What the longest of these texts takes; less padding is less work.
         sequence_length=20,
     )

@@ -1,31 +1,19 @@
-"""Media files and manifests to `tf.data`, and generated corpora.
+"""Media files and manifests to `tf.data`, and generated corpora."""
 
-Importing this module imports neither TensorFlow nor PyAV: each function is
-loaded when it is first used.
-"""
+from keras_mirasol.data import sounding_shapes
+from keras_mirasol.data.augmentation import ClipAugmentation
+from keras_mirasol.data.clip_dataset import clip_dataset
+from keras_mirasol.data.group_lines import group_lines
+from keras_mirasol.data.manifest import read_manifest
+from keras_mirasol.data.manifest import write_manifest
+from keras_mirasol.data.media import load_clip
 
-import importlib
-
-_HOMES = {
-    "ClipAugmentation": "keras_mirasol.data.augmentation",
-    "clip_dataset": "keras_mirasol.data.clip_pipeline",
-    "load_clip": "keras_mirasol.data.media",
-    "read_manifest": "keras_mirasol.data.manifest",
-    "write_manifest": "keras_mirasol.data.manifest",
-}
-
-__all__ = [*_HOMES, "sounding_shapes"]
-
-
-def __getattr__(name):
-    if name == "sounding_shapes":
-        return importlib.import_module("keras_mirasol.data.sounding_shapes")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(
-        f"module 'keras_mirasol.data' has no attribute {name!r}"
-    )
-
-
-def __dir__():
-    return sorted(__all__)
+__all__ = [
+    "ClipAugmentation",
+    "clip_dataset",
+    "group_lines",
+    "load_clip",
+    "read_manifest",
+    "sounding_shapes",
+    "write_manifest",
+]

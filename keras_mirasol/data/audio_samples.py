@@ -25,7 +25,7 @@ def place_samples(file, start, end, sampling_rate):
         file: `MediaFile`. A file that has audio.
         start: Fraction. When the first sample is heard.
         end: Fraction or None. When to stop; None stands for the audio's end.
-        sampling_rate: int. Samples a second to return.
+        sampling_rate: int. Samples per second to return.
 
     Returns:
         float32 array of shape `(samples,)`, within `[-1, 1]`, or None if the
@@ -38,7 +38,7 @@ def place_samples(file, start, end, sampling_rate):
         if frame.sample_rate != track.rate:
             raise file.error(
                 f"its audio changes from {track.rate} to {frame.sample_rate} "
-                f"samples a second at {float(begin):.2f} s. Encode it at one "
+                f"samples per second at {float(begin):.2f} s. Encode it at one "
                 "sampling rate."
             )
         if end is not None and begin > end + _MARGIN:

@@ -12,50 +12,24 @@ import tensorflow as tf
 
 from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.data.media import load_clip
-from keras_mirasol.data.media import load_separate
+
+_SPAN_KEYS = (*MEDIA_KEYS, "start", "end")
 
 
 @dataclasses.dataclass
 class Clip:
-    """A span of media and the manifest's lines about it."""
+    """A span of media, and the manifest's lines about it by their numbers."""
 
-    media: dict
-    start: float
-    end: float | None
-    numbers: list = dataclasses.field(default_factory=list)
-    lines: list = dataclasses.field(default_factory=list)
+    lines: dict
+
+    @property
+    def source(self):
+        """One of the lines: they all name the same media and span."""
+        return next(iter(self.lines.values()))
 
     @property
     def paths(self):
-        return list(self.media.values())
-
-    def load(self, **rates):
-        span = {"start": self.start, "end": self.end}
-        if "media" in self.media:
-            return load_clip(self.media["media"], **span, **rates)
-        return load_separate(
-            self.media.get("video"), self.media.get("audio"), **span, **rates
-        )
-
-
-def group_lines(lines):
-    """Groups numbered lines by their clip, in order of first appearance.
-
-    Args:
-        lines: dict from line numbers to lines.
-
-    Returns:
-        A list of `Clip`s.
-    """
-    clips = {}
-    for number, line in lines.items():
-        media = {key: line[key] for key in MEDIA_KEYS if key in line}
-        start, end = line.get("start", 0), line.get("end")
-        key = (*media.items(), start, end)
-        clip = clips.setdefault(key, Clip(media, start, end))
-        clip.numbers.append(number)
-        clip.lines.append(line)
-    return list(clips.values())
+        return [self.source[key] for key in MEDIA_KEYS if key in self.source]
 
 
 class ClipReader:
@@ -116,7 +90,10 @@ class ClipReader:
             raw: bool. Whether the clips are as decoded, not preprocessed.
         """
         media = [
-            (clip.media, clip.start, clip.end, *map(_version, clip.paths))
+            (
+                {key: clip.source.get(key) for key in _SPAN_KEYS},
+                *map(_version, clip.paths),
+            )
             for clip in self._clips
         ]
         settings = [media, self._rates]
@@ -147,7 +124,7 @@ class ClipReader:
         if index in self.dropped:
             return {}
         try:
-            return self._clips[index].load(**self._rates)
+            return load_clip(self._clips[index].source, **self._rates)
         except ValueError as error:
             if not self._skip:
                 raise

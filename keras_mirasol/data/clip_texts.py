@@ -24,7 +24,7 @@ class ClipTexts:
         self.num_elements = sum(-(-n // texts_per_clip) for n in counts)
         self._texts_per_clip = texts_per_clip
         self._first_line = np.cumsum([0, *counts])
-        lines = [line for clip in clips for line in clip.lines]
+        lines = [line for clip in clips for line in clip.lines.values()]
         self._prompts = tf.constant([line["prompt"] for line in lines])
         self._responses = tf.constant([line["response"] for line in lines])
 

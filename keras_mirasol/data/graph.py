@@ -2,6 +2,7 @@
 
 import functools
 import json
+import numbers
 import re
 import weakref
 
@@ -37,9 +38,9 @@ def in_graph(method):
         if not tf.executing_eagerly():
             return method(self, *args)
         static = {
-            place: arg
+            place: arg if arg is None else int(arg)
             for place, arg in enumerate(args)
-            if arg is None or isinstance(arg, int)
+            if arg is None or isinstance(arg, numbers.Integral)
         }
         with tf.device("cpu"):
             tensors = [

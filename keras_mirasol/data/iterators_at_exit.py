@@ -16,6 +16,8 @@ def release_iterators():
     line. Before Python ends, taking a pipeline down lets its calls finish.
     """
     for thing in gc.get_objects():
-        if isinstance(thing, tf.data.Iterator):
+        # By type: `isinstance` would ask a weak proxy for what it stands for,
+        # which may be gone.
+        if issubclass(type(thing), tf.data.Iterator):
             # TensorFlow has no public way to close an iterator.
             thing._iterator_resource = None

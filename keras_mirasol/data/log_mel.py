@@ -1,10 +1,10 @@
-"""Causal log-mel bands, in a TensorFlow graph."""
+"""Causal log-mel frames, in a TensorFlow graph."""
 
 import tensorflow as tf
 
 
 def log_mel(audio, mel_spectrogram, floor):
-    """Bands of a log-mel spectrogram; band b ends with its own last sample.
+    """Frames of a log-mel spectrogram; each ends with its own last sample.
 
     Args:
         audio: float tensor of shape `(samples,)`.
@@ -19,8 +19,8 @@ def log_mel(audio, mel_spectrogram, floor):
     # The layer centres window j on sample `j * hop` of what it is given, and
     # mirrors half an FFT at either end: put silence there instead.
     hops = mel_spectrogram.fft_length // 2 // hop + 1
-    bands = tf.shape(audio)[0] // hop
+    audio_frames = tf.shape(audio)[0] // hop
     padded = tf.pad(audio, [[hops * hop, hops * hop]])
-    mels = tf.transpose(mel_spectrogram(padded))[hops : hops + bands]
+    mels = tf.transpose(mel_spectrogram(padded))[hops : hops + audio_frames]
     # By the window's gain, so that power does not depend on its length.
     return tf.math.log(mels / hop**2 + floor)

@@ -21,7 +21,7 @@ def read_manifest(path):
         path: str or path. The manifest, in UTF-8.
 
     Returns:
-        A list of dicts, one a line, in order. The paths of media are
+        A list of dicts, one per line, in order. The paths of media are
         absolute.
 
     Raises:
@@ -111,7 +111,7 @@ def numbered_lines(path):
         except json.JSONDecodeError as error:
             raise ValueError(
                 f"{where} is not a JSON object: {error.msg} at column "
-                f"{error.colno}. Write one object a line."
+                f"{error.colno}. Write one object per line."
             ) from error
         check_line(line, where)
         lines[number] = {

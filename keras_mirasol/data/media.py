@@ -4,12 +4,13 @@ import math
 from fractions import Fraction
 
 from keras_mirasol.data.audio_samples import place_samples
+from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.data.media_file import MediaFile
 from keras_mirasol.data.video_frames import pick_frames
 
 
 def load_clip(
-    path,
+    source,
     *,
     start=None,
     end=None,
@@ -20,9 +21,11 @@ def load_clip(
 ):
     """Loads the frames and the audio of a media file, in step.
 
-    Zero is where a player begins: the earliest start of the file's video and
-    audio. Frame `k` is what is on screen at `start + (k + 1/2) / frame_rate`,
-    and sample `i` is heard at `start + i / sampling_rate`. Both are placed by
+    Also those of a manifest's line, from one file or from two whose zeros
+    coincide. Zero is where a player begins: the earliest start of the file's
+    video and audio. Frame `k` is what is on screen at
+    `start + (k + 1/2) / frame_rate`, and sample `i` is heard at
+    `start + i / sampling_rate`. Both are placed by
     their timestamps, so variable frame rates and streams that start late stay
     in step: before a late stream begins there are black frames or silence. A
     cut holds what the same span of the whole clip holds.
@@ -35,13 +38,15 @@ def load_clip(
     MPEG-TS, MP3 and WAV do not.
 
     Args:
-        path: str or path. The media file, of any format that FFmpeg reads.
-        start: float. Where to start, in seconds. Defaults to `None`, the
-            beginning.
+        source: str or path of a media file, of any format that FFmpeg reads;
+            or a line of a manifest, a dict with `"media"`, or `"video"`
+            and/or `"audio"`, and perhaps `"start"` and `"end"`.
+        start: float. Where to start, in seconds. Defaults to `None`, that of
+            the line, or the beginning.
         end: float. Where to stop, in seconds; the clip's end if that comes
-            first. Defaults to `None`, the end.
-        frame_rate: float. Frames a second to return. Defaults to `8.0`.
-        sampling_rate: int. Audio samples a second to return. Defaults to
+            first. Defaults to `None`, that of the line, or the end.
+        frame_rate: float. Frames per second to return. Defaults to `8.0`.
+        sampling_rate: int. Audio samples per second to return. Defaults to
             `16000`.
         video: bool. Whether to load the video. Defaults to `True`.
         audio: bool. Whether to load the audio. Defaults to `True`.
@@ -57,8 +62,8 @@ def load_clip(
     Raises:
         ValueError: if the file is missing, a directory, empty, not media,
             truncated or damaged; if it has neither of the streams asked for;
-            if `start` is not before `end` and the clip's end; or if a rate is
-            not positive.
+            if `start` is not before `end` and the clip's end; if a rate is
+            not positive; or if a dict names no file.
 
     Example:
 
@@ -66,18 +71,32 @@ def load_clip(
     clip = keras_mirasol.data.load_clip("dog.mp4", start=2.0, end=6.0)
     clip["videos"].shape  # (32, 720, 1280, 3)
     clip["audio"].shape  # (64000,)
+
+    line = keras_mirasol.data.read_manifest("train.jsonl")[0]
+    clip = keras_mirasol.data.load_clip(line)
     ```
     """
-    if not video and not audio:
+    asked = {"video"} if video else set()
+    asked |= {"audio"} if audio else set()
+    if not asked:
         raise ValueError(
-            f"Nothing was asked of '{path}': set `video` or `audio` to `True`."
+            f"Nothing was asked of {str(source)!r}: set `video` or `audio` to "
+            "`True`."
         )
+    if isinstance(source, dict):
+        return _load_line(
+            source,
+            asked,
+            start=source.get("start") if start is None else start,
+            end=source.get("end") if end is None else end,
+            frame_rate=frame_rate,
+            sampling_rate=sampling_rate,
+        )
+    path = source
     start, end, frame_rate = _checked(
         path, start, end, frame_rate, sampling_rate
     )
     with MediaFile(path) as file:
-        asked = {"video"} if video else set()
-        asked |= {"audio"} if audio else set()
         if not asked & file.kinds:
             raise file.error(_missing_streams(asked, file.kinds))
         clip = {}
@@ -94,25 +113,23 @@ def load_clip(
     return clip
 
 
-def load_separate(video, audio, **options):
-    """Loads the video of one file and the audio of another.
-
-    The zeros of both files coincide. Each file must have its stream.
-
-    Args:
-        video: str or path, or None. The file whose video is loaded.
-        audio: str or path, or None. The file whose audio is loaded.
-        **options: `start`, `end`, `frame_rate` and `sampling_rate`, as in
-            `load_clip`.
-
-    Returns:
-        A dict as `load_clip` returns it.
-    """
+def _load_line(line, asked, **settings):
+    """A clip of a manifest's line: what is asked for and is there."""
+    named = {key for key in MEDIA_KEYS if key in line} & {"media", *asked}
+    if not named:
+        raise ValueError(
+            f"Expected a line of a manifest with {sorted({'media', *asked})}. "
+            f"Received the keys: {sorted(line)}"
+        )
     clip = {}
-    if video is not None:
-        clip |= load_clip(video, audio=False, **options)
-    if audio is not None:
-        clip |= load_clip(audio, video=False, **options)
+    for key in sorted(named):
+        kinds = asked if key == "media" else {key}
+        clip |= load_clip(
+            line[key],
+            video="video" in kinds,
+            audio="audio" in kinds,
+            **settings,
+        )
     return clip
 
 
@@ -132,12 +149,12 @@ def _checked(path, start, end, frame_rate, sampling_rate):
         )
     if not 0 < frame_rate < math.inf:
         raise ValueError(
-            "`frame_rate` must be a positive number of frames a second. "
+            "`frame_rate` must be a positive number of frames per second. "
             f"Received frame_rate={frame_rate} for '{path}'."
         )
     if not sampling_rate > 0 or sampling_rate != int(sampling_rate):
         raise ValueError(
-            "`sampling_rate` must be a positive int, samples a second. "
+            "`sampling_rate` must be a positive int, samples per second. "
             f"Received sampling_rate={sampling_rate} for '{path}'."
         )
     return (

@@ -13,7 +13,7 @@ def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
         start: int. Id of the start token.
         end: int. Id of the end token.
         pad: int. Id of padding.
-        length: int. Tokens a text.
+        length: int. Tokens per text.
 
     Returns:
         A tuple of int32 `token_ids`, bool `padding_mask` and bool

@@ -17,7 +17,7 @@ def pick_frames(file, start, end, frame_rate):
         file: `MediaFile`. A file that has video.
         start: Fraction. When the first interval of the grid begins.
         end: Fraction or None. When to stop; None stands for the video's end.
-        frame_rate: Fraction. How many frames a second to pick.
+        frame_rate: Fraction. How many frames per second to pick.
 
     Returns:
         uint8 array of shape `(frames, height, width, 3)`, or None if the video

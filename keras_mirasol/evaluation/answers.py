@@ -1,5 +1,6 @@
 """A task's answers to all prompts of a manifest."""
 
+from keras_mirasol.data import group_lines
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import read_manifest
 
@@ -45,14 +46,8 @@ def answer_manifest(task, manifest, *, batch_size=16, without=None):
         )
     lines = manifest if isinstance(manifest, list) else read_manifest(manifest)
     lines = [dict(line) for line in lines]
-    clips = {}
-    for line in lines:
-        source = tuple(
-            line.get(key) for key in ("media", "video", "audio", "start", "end")
-        )
-        clips.setdefault(source, []).append(line)
-    groups = list(clips.values())
-    most = max(map(len, groups))
+    groups = [list(group.values()) for group in group_lines(lines)]
+    most = max(map(len, groups), default=0)
     for first in range(0, len(groups), batch_size):
         batch = groups[first : first + batch_size]
         # Copies of the last clip keep the batch full; no one reads them.
@@ -75,31 +70,15 @@ def answer_manifest(task, manifest, *, batch_size=16, without=None):
 
 def _load(groups, preprocessor, without):
     """Clips of a batch, as lists; `None` where one lacks a modality."""
-    clips = [_load_line(group[0], preprocessor) for group in groups]
+    rates = dict(
+        frame_rate=preprocessor.frame_rate,
+        sampling_rate=preprocessor.sampling_rate,
+    )
+    clips = [load_clip(group[0], **rates) for group in groups]
     batch = {
         key: [clip.get(key) for clip in clips]
         for modality, key in _KEYS.items()
         if modality != without
     }
-    return {
-        key: signals
-        for key, signals in batch.items()
-        if any(signal is not None for signal in signals)
-    }
-
-
-def _load_line(line, preprocessor):
-    settings = dict(
-        start=line.get("start"),
-        end=line.get("end"),
-        frame_rate=preprocessor.frame_rate,
-        sampling_rate=preprocessor.sampling_rate,
-    )
-    if "media" in line:
-        return load_clip(line["media"], **settings)
-    clip = {}
-    if "video" in line:
-        clip |= load_clip(line["video"], audio=False, **settings)
-    if "audio" in line:
-        clip |= load_clip(line["audio"], video=False, **settings)
-    return clip
+    # Lists that hold nothing but `None` say that no clip has the modality.
+    return batch

@@ -10,7 +10,7 @@ def share_by(lines, key=None):
         lines: list of dicts with `"response"` and `"answer"`, as
             `answer_manifest` returns it.
         key: str. Lines are grouped by their value of this key, in sorted
-            order. Defaults to `None`, no groups.
+            order, type by type. Defaults to `None`, no groups.
 
     Returns:
         A float between 0 and 1, or a dict from value to float.
@@ -42,4 +42,6 @@ def share_by(lines, key=None):
         if key not in line:
             raise ValueError(f"A line lacks the key {key!r}: {line}")
         groups.setdefault(line[key], []).append(line)
-    return {value: share_by(groups[value]) for value in sorted(groups)}
+    # Values of different types, such as `None` and strings, have no order.
+    ordered = sorted(groups, key=lambda value: (type(value).__name__, value))
+    return {value: share_by(groups[value]) for value in ordered}

@@ -1,10 +1,9 @@
 """What the paper adds, each layer usable alone on plain tensors."""
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.audio_encoder import AudioEncoder
 from keras_mirasol.layers.clip_embedding import ClipEmbedding
 from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
-from keras_mirasol.layers.encoders import AudioEncoder
-from keras_mirasol.layers.encoders import VideoEncoder
 from keras_mirasol.layers.joint_token_masking import JointTokenMasking
 from keras_mirasol.layers.matching_head import MatchingHead
 from keras_mirasol.layers.next_latent import NextLatentPredictor
@@ -19,9 +18,10 @@ from keras_mirasol.layers.text_decoder import TextDecoder
 from keras_mirasol.layers.text_embedding import TextEmbedding
 from keras_mirasol.layers.token_turing_combiner import TokenTuringCombiner
 from keras_mirasol.layers.transformer import Transformer
-from keras_mirasol.layers.transformer import TransformerBlock
+from keras_mirasol.layers.transformer_block import TransformerBlock
 from keras_mirasol.layers.transformer_combiner import TransformerCombiner
 from keras_mirasol.layers.tube_embedding import TubeEmbedding
+from keras_mirasol.layers.video_encoder import VideoEncoder
 
 __all__ = [
     "Attention",

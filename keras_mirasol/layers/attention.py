@@ -18,6 +18,8 @@ class Attention(keras.layers.Layer):
     Args:
         num_heads: int. Number of heads; must divide `dim`.
         dim: int. Width of the output, and of all heads together.
+        memory_dim: int. Width of what is attended to. Defaults to `None`, that
+            of `x`.
         rotary_wavelength: float or `None`. If set, queries and keys are
             turned by rotary positions with this base. Defaults to `None`.
         dropout: float. Dropout rate of the output. Defaults to `0.0`.
@@ -51,6 +53,7 @@ class Attention(keras.layers.Layer):
         self,
         num_heads,
         dim,
+        memory_dim=None,
         rotary_wavelength=None,
         dropout=0.0,
         output_initializer="glorot_uniform",
@@ -65,10 +68,7 @@ class Attention(keras.layers.Layer):
         self.num_heads = num_heads
         self.dim = dim
         self.head_dim = dim // num_heads
-        # Features of what is attended to, where they differ from those of
-        # `x`; to be set before building. Keras has `build` take shapes of call
-        # arguments alone.
-        self.memory_features = None
+        self.memory_dim = memory_dim
         self.rotary_wavelength = rotary_wavelength
         self.dropout = dropout
         self.output_initializer = keras.initializers.get(output_initializer)
@@ -106,9 +106,9 @@ class Attention(keras.layers.Layer):
     def build(self, x_shape):
         self.query.build(x_shape)
         if not self.key.built:  # as they are once `key_values()` was called
-            features = self.memory_features or x_shape[-1]
-            self.key.build((None, None, features))
-            self.value.build((None, None, features))
+            memory_dim = self.memory_dim or x_shape[-1]
+            self.key.build((None, None, memory_dim))
+            self.value.build((None, None, memory_dim))
         self.output_dense.build((None, None, self.num_heads, self.head_dim))
 
     def key_values(self, memory, start=0):
@@ -159,6 +159,7 @@ class Attention(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "dim": self.dim,
+            "memory_dim": self.memory_dim,
             "rotary_wavelength": self.rotary_wavelength,
             "dropout": self.dropout,
             "output_initializer": keras.initializers.serialize(

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.attention import Attention
-from keras_mirasol.layers.transformer import layer_norm
+from keras_mirasol.layers.layer_norm import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -21,8 +21,8 @@ class ClipEmbedding(keras.layers.Layer):
 
     Args:
         embedding_dim: int. Size of the embedding.
-        num_heads: int. Attention heads; must divide the latents' width.
-            Defaults to `4`.
+        dim: int. Width of the snippet latents.
+        num_heads: int. Attention heads; must divide `dim`. Defaults to `4`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -35,41 +35,41 @@ class ClipEmbedding(keras.layers.Layer):
 
     Example:
     ```python
-    embed = keras_mirasol.layers.ClipEmbedding(embedding_dim=32)
+    embed = keras_mirasol.layers.ClipEmbedding(embedding_dim=32, dim=64)
     latents = np.random.normal(size=(2, 5, 4, 64))
     embed(latents, np.ones((2, 5), bool)).shape  # (2, 32)
     ```
     """
 
-    def __init__(self, embedding_dim, num_heads=4, **kwargs):
+    def __init__(self, embedding_dim, dim, num_heads=4, **kwargs):
         super().__init__(**kwargs)
         self.embedding_dim = embedding_dim
+        self.dim = dim
         self.num_heads = num_heads
-
-    def build(self, snippet_latents_shape, snippet_mask_shape=None):
-        dim = snippet_latents_shape[-1]
-        self.query = self.add_weight(
-            shape=(1, dim),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
-            name="query",
-        )
         self.attention = Attention(
-            self.num_heads, dim, dtype=self.dtype_policy, name="attention"
+            num_heads, dim, dtype=self.dtype_policy, name="attention"
         )
-        self.attention.build((None, 1, dim))
         self.norm = layer_norm("norm", self.dtype_policy)
-        self.norm.build((None, 1, dim))
         self.projection = keras.layers.Dense(
-            self.embedding_dim,
+            embedding_dim,
             use_bias=False,
             dtype=self.dtype_policy,
             name="projection",
         )
-        self.projection.build((None, dim))
+
+    def build(self, snippet_latents_shape, snippet_mask_shape=None):
+        self.query = self.add_weight(
+            shape=(1, self.dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            name="query",
+        )
+        self.attention.build((None, 1, self.dim))
+        self.norm.build((None, 1, self.dim))
+        self.projection.build((None, self.dim))
 
     def call(self, snippet_latents, snippet_mask):
         batch = ops.shape(snippet_latents)[0]
-        m, dim = snippet_latents.shape[2:]
+        m = snippet_latents.shape[2]
         here = ops.cast(snippet_mask, "bool")
         # Not even NaN may pass from what is masked. Where nothing exists,
         # these zeros are attended to.
@@ -77,11 +77,13 @@ class ClipEmbedding(keras.layers.Layer):
         nothing = ops.logical_not(ops.any(here, axis=1, keepdims=True))
         attended = ops.repeat(ops.logical_or(here, nothing), m, axis=1)
         query = ops.broadcast_to(
-            ops.cast(self.query, self.compute_dtype), (batch, 1, dim)
+            ops.cast(self.query, self.compute_dtype), (batch, 1, self.dim)
         )
         read = query + self.attention(
             query,
-            self.attention.key_values(ops.reshape(latents, (batch, -1, dim))),
+            self.attention.key_values(
+                ops.reshape(latents, (batch, -1, self.dim))
+            ),
             attention_mask=attended[:, None, None, :],
         )
         return unit_vectors(self.projection(self.norm(read)[:, 0]))
@@ -93,6 +95,7 @@ class ClipEmbedding(keras.layers.Layer):
         return {
             **super().get_config(),
             "embedding_dim": self.embedding_dim,
+            "dim": self.dim,
             "num_heads": self.num_heads,
         }
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_mirasol.layers.transformer import gelu
+from keras_mirasol.layers.gelu import gelu
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -13,8 +13,8 @@ class NextLatentPredictor(keras.layers.Layer):
     by `keras_mirasol.losses.next_latent_loss` (Mirasol3B, latent prediction).
 
     Args:
-        hidden_dim: int. Width of the hidden layer. Defaults to `None`, twice
-            the tokens' width.
+        dim: int. Width of the tokens.
+        mlp_dim: int. Width of the hidden layer. Defaults to `2 * dim`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -26,26 +26,28 @@ class NextLatentPredictor(keras.layers.Layer):
 
     Example:
     ```python
-    predictor = keras_mirasol.layers.NextLatentPredictor()
+    predictor = keras_mirasol.layers.NextLatentPredictor(dim=64)
     predictor(np.random.normal(size=(2, 5, 4, 64))).shape  # (2, 5, 4, 64)
     ```
     """
 
-    def __init__(self, hidden_dim=None, **kwargs):
+    def __init__(self, dim, mlp_dim=None, **kwargs):
         super().__init__(**kwargs)
-        self.hidden_dim = hidden_dim
-
-    def build(self, snippet_latents_shape):
-        dim = snippet_latents_shape[-1]
-        hidden_dim = self.hidden_dim or 2 * dim
+        self.dim = dim
+        self.mlp_dim = mlp_dim or 2 * dim
         self.hidden = keras.layers.Dense(
-            hidden_dim, activation=gelu, dtype=self.dtype_policy, name="hidden"
+            self.mlp_dim,
+            activation=gelu,
+            dtype=self.dtype_policy,
+            name="hidden",
         )
-        self.hidden.build(snippet_latents_shape)
         self.prediction = keras.layers.Dense(
             dim, dtype=self.dtype_policy, name="prediction"
         )
-        self.prediction.build((*snippet_latents_shape[:-1], hidden_dim))
+
+    def build(self, snippet_latents_shape):
+        self.hidden.build(snippet_latents_shape)
+        self.prediction.build((*snippet_latents_shape[:-1], self.mlp_dim))
 
     def call(self, snippet_latents):
         return self.prediction(self.hidden(snippet_latents))
@@ -54,4 +56,8 @@ class NextLatentPredictor(keras.layers.Layer):
         return snippet_latents_shape
 
     def get_config(self):
-        return {**super().get_config(), "hidden_dim": self.hidden_dim}
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "mlp_dim": self.mlp_dim,
+        }

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.positions import time_wavelengths
 from keras_mirasol.layers.transformer import Transformer
-from keras_mirasol.layers.transformer import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -32,7 +32,8 @@ class SnippetTransformer(keras.layers.Layer):
 
     Args:
         num_layers: int. Transformer blocks.
-        num_heads: int. Attention heads; must divide the tokens' width.
+        dim: int. Width of the tokens.
+        num_heads: int. Attention heads; must divide `dim`.
         snippet_seconds: float. Duration of a snippet. Defaults to `1.0`.
         wavelengths: pair of floats, shortest and longest wavelength of the
             time positions, in seconds. The shortest should be two to four
@@ -55,7 +56,7 @@ class SnippetTransformer(keras.layers.Layer):
 
     Example:
     ```python
-    model = keras_mirasol.layers.SnippetTransformer(num_layers=2, num_heads=4)
+    model = keras_mirasol.layers.SnippetTransformer(2, dim=64, num_heads=4)
     joint_tokens = np.random.normal(size=(2, 5, 4, 64))
     latents = model(joint_tokens)  # (2, 5, 4, 64)
 
@@ -68,6 +69,7 @@ class SnippetTransformer(keras.layers.Layer):
     def __init__(
         self,
         num_layers,
+        dim,
         num_heads,
         snippet_seconds=1.0,
         wavelengths=None,
@@ -77,37 +79,38 @@ class SnippetTransformer(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.num_layers = num_layers
+        self.dim = dim
         self.num_heads = num_heads
         self.snippet_seconds = snippet_seconds
         self.wavelengths = time_wavelengths(wavelengths, snippet_seconds)
         self.position_gain = position_gain
         self.dropout = dropout
         self.input_norm = layer_norm("input_norm", self.dtype_policy)
+        self.positions = SinusoidalPositions(
+            dim,
+            self.wavelengths,
+            gain=position_gain,
+            dtype=self.dtype_policy,
+            name="positions",
+        )
+        self.transformer = Transformer(
+            num_layers,
+            dim,
+            num_heads,
+            dropout=dropout,
+            dtype=self.dtype_policy,
+            name="transformer",
+        )
 
     def build(self, joint_tokens_shape):
-        self.num_joint_tokens, self.dim = joint_tokens_shape[2:]
+        self.num_joint_tokens = joint_tokens_shape[2]
         self.input_norm.build(joint_tokens_shape)
         self.places = self.add_weight(
             shape=(self.num_joint_tokens, self.dim),
             initializer=keras.initializers.RandomNormal(stddev=0.5),
             name="places",
         )
-        self.positions = SinusoidalPositions(
-            self.dim,
-            self.wavelengths,
-            gain=self.position_gain,
-            dtype=self.dtype_policy,
-            name="positions",
-        )
         self.positions.build((None, 1))
-        self.transformer = Transformer(
-            self.num_layers,
-            self.dim,
-            self.num_heads,
-            dropout=self.dropout,
-            dtype=self.dtype_policy,
-            name="transformer",
-        )
         self.transformer.build((None, None, self.dim))
 
     def empty_caches(self, batch_size, max_snippets):
@@ -146,6 +149,7 @@ class SnippetTransformer(keras.layers.Layer):
         return {
             **super().get_config(),
             "num_layers": self.num_layers,
+            "dim": self.dim,
             "num_heads": self.num_heads,
             "snippet_seconds": self.snippet_seconds,
             "wavelengths": self.wavelengths,
@@ -166,6 +170,8 @@ def snippet_causal_mask(snippets, attended, num_joint_tokens):
     Returns:
         A bool tensor `(1, 1, count * m, attended * m)`.
     """
-    rows = ops.repeat(snippets, num_joint_tokens)
-    columns = ops.repeat(ops.arange(attended, dtype="int32"), num_joint_tokens)
+    attended = ops.arange(attended, dtype="int32")
+    # Along an axis: on PyTorch a length that is to be exported stays known.
+    rows = ops.repeat(snippets, num_joint_tokens, axis=0)
+    columns = ops.repeat(attended, num_joint_tokens, axis=0)
     return (columns[None, :] <= rows[:, None])[None, None]

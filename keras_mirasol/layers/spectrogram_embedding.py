@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.positions import SinusoidalPositions
-from keras_mirasol.layers.transformer import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -13,14 +13,15 @@ class SpectrogramEmbedding(keras.layers.Layer):
 
     Args:
         dim: int. Width of a token.
-        patch_size: pair of ints, (bands, mels) of a patch: its extent in time
+        patch_size: pair of ints, (frames, mels) of a patch: its extent in time
             and in frequency. Patches do not overlap.
         wavelengths: pair of floats, the shortest and longest wavelength of
-            the positions, in bands and mels. Defaults to `(4.0, 1000.0)`.
+            the positions, in spectrogram frames and mels. Defaults to
+            `(4.0, 1000.0)`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
-        x: tensor of shape `(batch, bands, mels)`, all but the batch static.
+        x: tensor of shape `(batch, frames, mels)`, all but the batch static.
 
     Returns:
         A tensor of shape `(batch, tokens, dim)`.
@@ -41,7 +42,7 @@ class SpectrogramEmbedding(keras.layers.Layer):
         self.patch_size = tuple(patch_size)
         if len(self.patch_size) != 2:
             raise ValueError(
-                "`patch_size` must be a pair of ints, (bands, mels). "
+                "`patch_size` must be a pair of ints, (frames, mels). "
                 f"Received: {patch_size}"
             )
         self.wavelengths = tuple(wavelengths)
@@ -58,37 +59,43 @@ class SpectrogramEmbedding(keras.layers.Layer):
         )
 
     def build(self, x_shape):
-        bands, mels = self._grid(x_shape)
-        high, wide = self.patch_size
-        self.projection.build((None, None, high * wide))
+        rows, columns = self._grid(x_shape)
+        patch_height, patch_width = self.patch_size
+        self.projection.build((None, None, patch_height * patch_width))
         self.centres = [
-            (band * high + high // 2, mel * wide + wide // 2)
-            for band in range(bands)
-            for mel in range(mels)
+            (
+                row * patch_height + patch_height // 2,
+                column * patch_width + patch_width // 2,
+            )
+            for row in range(rows)
+            for column in range(columns)
         ]
         self.norm.build((None, None, self.dim))
         self.positions.build((len(self.centres), 2))
 
     def call(self, x):
-        bands, mels = self._grid(x.shape)
-        high, wide = self.patch_size
-        x = ops.reshape(x, (-1, bands, high, mels, wide))
+        rows, columns = self._grid(x.shape)
+        patch_height, patch_width = self.patch_size
+        x = ops.reshape(x, (-1, rows, patch_height, columns, patch_width))
         x = ops.transpose(x, (0, 1, 3, 2, 4))
-        patches = ops.reshape(x, (-1, bands * mels, high * wide))
+        patches = ops.reshape(
+            x, (-1, rows * columns, patch_height * patch_width)
+        )
         # Faint content would drown in its position, which has a fixed size.
         return self.norm(self.projection(patches)) + self.positions(
             ops.array(self.centres, "float32")
         )
 
     def _grid(self, x_shape):
+        """Patches along time and along frequency."""
         if any(
             size % patch
             for size, patch in zip(x_shape[1:], self.patch_size, strict=True)
         ):
             raise ValueError(
                 "Patches must divide a snippet's spectrogram. Received: "
-                f"patch_size={self.patch_size} (bands, mels) for "
-                f"{x_shape[1]} bands of {x_shape[2]} mels"
+                f"patch_size={self.patch_size} (frames, mels) for "
+                f"{x_shape[1]} spectrogram frames of {x_shape[2]} mels"
             )
         return tuple(
             size // patch
@@ -96,8 +103,8 @@ class SpectrogramEmbedding(keras.layers.Layer):
         )
 
     def compute_output_shape(self, x_shape):
-        bands, mels = self._grid(x_shape)
-        return (x_shape[0], bands * mels, self.dim)
+        rows, columns = self._grid(x_shape)
+        return (x_shape[0], rows * columns, self.dim)
 
     def get_config(self):
         return {

@@ -10,7 +10,7 @@ from keras_mirasol.layers.transformer import Transformer
 class TextDecoder(keras.layers.Layer):
     """A causal Transformer over text, cross-attending to snippet latents.
 
-    A learned "nothing" token stands before the clip's latents, so that text
+    A learned null token stands before the clip's latents, so that text
     has something to attend to when a clip has no snippet at all. Several
     texts may share one clip: give `texts_per_clip * batch` rows of text, the
     texts of one clip together, and the clip is encoded and projected once.
@@ -19,13 +19,14 @@ class TextDecoder(keras.layers.Layer):
         num_layers: int. Transformer blocks.
         dim: int. Width of the text tokens.
         num_heads: int. Attention heads; must divide `dim`.
+        memory_dim: int. Width of the snippet latents.
         dropout: float. Defaults to `0.0`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
         x: embedded tokens, of shape `(batch * texts_per_clip, L, dim)`; L may
             vary.
-        snippet_latents: tensor of shape `(batch, T, m, latent_dim)`.
+        snippet_latents: tensor of shape `(batch, T, m, memory_dim)`.
         snippet_mask: bool tensor of shape `(batch, T)`, `True` for snippets
             that have video or audio.
         padding_mask: bool tensor `(batch * texts_per_clip, L)`, `False` where
@@ -36,7 +37,9 @@ class TextDecoder(keras.layers.Layer):
 
     Example:
     ```python
-    decoder = keras_mirasol.layers.TextDecoder(2, dim=32, num_heads=4)
+    decoder = keras_mirasol.layers.TextDecoder(
+        2, dim=32, num_heads=4, memory_dim=64
+    )
     latents = np.random.normal(size=(2, 5, 4, 64))
     text = np.random.normal(size=(6, 7, 32))  # three texts for each clip
     here, text_mask = np.ones((2, 5), bool), np.ones((6, 7), bool)
@@ -44,17 +47,20 @@ class TextDecoder(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, num_layers, dim, num_heads, dropout=0.0, **kwargs):
+    def __init__(
+        self, num_layers, dim, num_heads, memory_dim, dropout=0.0, **kwargs
+    ):
         super().__init__(**kwargs)
         self.num_layers = num_layers
         self.dim = dim
         self.num_heads = num_heads
+        self.memory_dim = memory_dim
         self.dropout = dropout
         self.transformer = Transformer(
             num_layers,
             dim,
             num_heads,
-            cross_attention=True,
+            memory_dim=memory_dim,
             rotary_wavelength=10000.0,
             dropout=dropout,
             dtype=self.dtype_policy,
@@ -68,16 +74,14 @@ class TextDecoder(keras.layers.Layer):
         snippet_mask_shape=None,
         padding_mask_shape=None,
     ):
-        latent_dim = snippet_latents_shape[-1]
-        self.nothing = self.add_weight(
-            shape=(1, latent_dim),
+        self.null_token = self.add_weight(
+            shape=(1, self.memory_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.5),
-            name="nothing",
+            name="null_token",
         )
-        self.transformer.memory_features = latent_dim
         self.transformer.build(x_shape)
 
-    def remember(self, snippet_latents, snippet_mask):
+    def encode_memory(self, snippet_latents, snippet_mask):
         """What the text attends to, made once for all texts and tokens.
 
         Returns:
@@ -86,12 +90,12 @@ class TextDecoder(keras.layers.Layer):
         """
         m, dim = snippet_latents.shape[2:]
         batch = ops.shape(snippet_latents)[0]
-        nothing = ops.broadcast_to(
-            ops.cast(self.nothing, self.compute_dtype), (batch, 1, dim)
+        null_token = ops.broadcast_to(
+            ops.cast(self.null_token, self.compute_dtype), (batch, 1, dim)
         )
         latents = ops.reshape(snippet_latents, (batch, -1, dim))
         mask = ops.repeat(ops.cast(snippet_mask, "bool"), m, axis=1)
-        memory = ops.concatenate([nothing, latents], axis=1)
+        memory = ops.concatenate([null_token, latents], axis=1)
         return {
             "memory_key_values": self.transformer.memory_key_values(memory),
             "memory_mask": ops.pad(
@@ -108,7 +112,7 @@ class TextDecoder(keras.layers.Layer):
 
         Args:
             x: embedded tokens of shape `(batch, length, dim)`.
-            memory: what `remember()` returned.
+            memory: what `encode_memory()` returned.
             caches: list of caches, from `empty_caches()` or the last call.
             start: int or scalar int tensor. Position of `x[:, 0]`.
 
@@ -138,7 +142,7 @@ class TextDecoder(keras.layers.Layer):
             x,
             attention_mask=_text_mask(padding_mask),
             training=training,
-            **self.remember(snippet_latents, snippet_mask),
+            **self.encode_memory(snippet_latents, snippet_mask),
         )
 
     def compute_output_shape(self, x_shape, *_, **__):
@@ -150,6 +154,7 @@ class TextDecoder(keras.layers.Layer):
             "num_layers": self.num_layers,
             "dim": self.dim,
             "num_heads": self.num_heads,
+            "memory_dim": self.memory_dim,
             "dropout": self.dropout,
         }
 

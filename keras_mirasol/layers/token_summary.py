@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.gelu import gelu
+from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.projection import projection
-from keras_mirasol.layers.transformer import gelu
-from keras_mirasol.layers.transformer import layer_norm
 
 
 class TokenSummary(keras.layers.Layer):

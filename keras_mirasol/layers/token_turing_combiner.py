@@ -51,7 +51,7 @@ class TokenTuringCombiner(keras.layers.Layer):
     whole clip.
 
     Args:
-        num_joint_tokens: int. `m`, joint tokens a snippet.
+        num_joint_tokens: int. `m`, joint tokens per snippet.
         dim: int. Width of the joint tokens and the memory.
         num_layers: int. Transformer blocks that process what was read.
             Defaults to `2`.

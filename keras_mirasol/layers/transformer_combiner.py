@@ -17,7 +17,7 @@ class TransformerCombiner(keras.layers.Layer):
     modality are never attended to.
 
     Args:
-        num_joint_tokens: int. `m`, joint tokens a snippet.
+        num_joint_tokens: int. `m`, joint tokens per snippet.
         dim: int. Width of the joint tokens.
         num_layers: int. Transformer blocks. Defaults to `2`.
         num_heads: int. Attention heads. Defaults to `4`.
@@ -160,8 +160,8 @@ def check_same_snippets(video_tokens, audio_tokens, video_mask, audio_mask):
     if len({count for count in counts.values() if count is not None}) > 1:
         raise ValueError(
             "Video, audio and their masks must have the same number of "
-            f"snippets. Received: {counts}. Check that frames and bands cover "
-            "the same span of time, and that masks have one value a snippet."
+            f"snippets. Received: {counts}. Check that frames and audio cover "
+            "the same span of time, and that masks have one value per snippet."
         )
 
 

@@ -6,10 +6,10 @@ import math
 import keras
 from keras import ops
 
+from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.patches import num_windows
 from keras_mirasol.layers.patches import windows
 from keras_mirasol.layers.positions import SinusoidalPositions
-from keras_mirasol.layers.transformer import layer_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -147,7 +147,7 @@ def tube_grids(tubes, extent):
                 f"A tube with kernel {tube['kernel']} and offset "
                 f"{tube['offset']} does not fit a snippet of {extent[0]} "
                 f"frames of {extent[1]}x{extent[2]}. Use a smaller kernel or "
-                "offset, or more frames a snippet or larger frames."
+                "offset, or more frames per snippet or larger frames."
             )
         grids.append(grid)
     return grids

@@ -40,8 +40,7 @@ def text_clip_pairs(token_ids, padding_mask, text_mask, clip_mask):
 
     # No token has the id -1.
     tokens = ops.where(ops.cast(padding_mask, "bool"), token_ids, -1)
-    same = ops.all(ops.equal(tokens[:, None], tokens[None, :]), axis=-1)
-    same = ops.logical_and(same, text_mask[None, :])
+    same = ops.logical_and(_same_rows(tokens), text_mask[None, :])
     told = ops.any(ops.reshape(same, (texts, clips, -1)), axis=-1)
 
     own_clip = ops.arange(texts, dtype="int32") // (texts // clips)
@@ -49,4 +48,18 @@ def text_clip_pairs(token_ids, padding_mask, text_mask, clip_mask):
     return (
         ops.logical_and(own, both),
         ops.logical_and(ops.logical_not(told), both),
+    )
+
+
+def _same_rows(rows):
+    """Which rows of a matrix `(rows, L)` are alike, `(rows, rows)`."""
+
+    def compare(column, same):
+        values = ops.take(rows, column, axis=1)
+        return ops.logical_and(same, values[:, None] == values[None, :])
+
+    # Column by column: all at once would take L times the memory.
+    count = ops.shape(rows)[0]
+    return ops.fori_loop(
+        0, ops.shape(rows)[1], compare, ops.ones((count, count), "bool")
     )

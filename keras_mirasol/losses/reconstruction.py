@@ -31,21 +31,28 @@ def next_frames_loss(pixel_values, frames, snippet_mask, video_mask):
     keras_mirasol.losses.next_frames_loss(clip, frames, mask, mask)  # 1.0
     ```
     """
-    count, high, wide, channels = frames.shape[2:]
+    count, small_height, small_width, channels = frames.shape[2:]
     height, width = pixel_values.shape[2:4]
-    if height % high or width % wide:
+    if height % small_height or width % small_width:
         raise ValueError(
-            f"The size {high}x{wide} of the reconstructed frames must divide "
-            f"that of `pixel_values`, {height}x{width}. Reconstruct frames of "
-            "another size."
+            f"The size {small_height}x{small_width} of the reconstructed "
+            f"frames must divide that of `pixel_values`, {height}x{width}. "
+            "Reconstruct frames of another size."
         )
     target = ops.reshape(
         pixel_values,
-        (-1, high, height // high, wide, width // wide, channels),
+        (
+            -1,
+            small_height,
+            height // small_height,
+            small_width,
+            width // small_width,
+            channels,
+        ),
     )
     target = ops.reshape(
         ops.mean(target, axis=(2, 4)),
-        (ops.shape(frames)[0], -1, count, high, wide, channels),
+        (ops.shape(frames)[0], -1, count, small_height, small_width, channels),
     )
     return _next_snippet_error(target, frames, snippet_mask, video_mask)
 
@@ -73,11 +80,11 @@ def next_spectrogram_loss(
 
     Example:
     ```python
-    bands = np.ones((1, 4, 8))  # two snippets of two bands
+    audio = np.ones((1, 4, 8))  # two snippets of two spectrogram frames
     spectrogram = np.zeros((1, 2, 2, 4))
     mask = np.ones((1, 2), bool)
     keras_mirasol.losses.next_spectrogram_loss(
-        bands, spectrogram, mask, mask
+        audio, spectrogram, mask, mask
     )  # 1.0
     ```
     """

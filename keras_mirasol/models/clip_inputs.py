@@ -67,8 +67,8 @@ def standardize_inputs(x, needs_responses=False):
     if len(kinds) > 1:
         raise ValueError(_BOTH_OR_NEITHER)
     prompts, responses = (
-        _to_python(x["prompts"]),
-        _to_python(x.get("responses")),
+        to_python(x["prompts"]),
+        to_python(x.get("responses")),
     )
     one_text = isinstance(prompts, (str, bytes))
     is_single = kinds.pop() if kinds else one_text
@@ -85,7 +85,7 @@ def standardize_inputs(x, needs_responses=False):
     if len(set(counts.values())) > 1:
         raise ValueError(
             "The numbers of clips and of their prompts differ. Received: "
-            f"{counts}. Give one prompt, or one list of prompts, a clip."
+            f"{counts}. Give one prompt, or one list of prompts, per clip."
         )
     if responses is not None and responses.shape != prompts.shape:
         raise ValueError(
@@ -132,6 +132,79 @@ def check_symbolic_inputs(x):
     return kinds.pop() if kinds else x["prompts"].shape.rank == 0
 
 
+def dicts_of(inputs, expected):
+    """The dicts of an iterable, one by one.
+
+    Args:
+        inputs: what was given in place of a dict.
+        expected: str. What each dict must have.
+
+    Returns:
+        An iterator of dicts.
+
+    Raises:
+        ValueError: if `inputs` or one of its items is something else.
+    """
+    is_text = isinstance(inputs, (str, bytes))
+    if is_text or not hasattr(inputs, "__iter__"):
+        raise ValueError(
+            f"Expected a {expected}, or an iterable of such dicts. Received: "
+            f"{type(inputs).__name__}"
+        )
+    for item in inputs:
+        if not isinstance(item, dict):
+            raise ValueError(
+                f"Expected a {expected}, or an iterable of such dicts. "
+                f"Received: {type(inputs).__name__} of {type(item).__name__}"
+            )
+        yield item
+
+
+def is_one_clip(x):
+    """Whether a dict of raw clips is one clip, not a batch of them."""
+    for key, (_, absent) in _CHECKS.items():
+        if x.get(key) is not None:
+            return not _is_batch(x[key], absent)
+    return isinstance(to_python(x["prompts"]), (str, bytes))
+
+
+def check_clips_are_there(x, batch, samples_per_snippet):
+    """Refuses to look at a clip that holds next to nothing.
+
+    Args:
+        x: dict of raw clips.
+        batch: the `ClipBatch` that was made of it.
+        samples_per_snippet: int.
+
+    Raises:
+        ValueError: if neither `"videos"` nor `"audio"` is given, or a clip
+            without video has audio of less than half a snippet. `None` given
+            for both, of a clip or of all, says that this is meant.
+    """
+    if not set(_CHECKS) & set(x):
+        raise ValueError(
+            'There is no clip: give `"videos"` and/or `"audio"`. Received the '
+            f"keys: {sorted(x)}. To ask without a clip, give `None` for both."
+        )
+    for index, (video, audio) in enumerate(
+        zip(batch.videos, batch.audio, strict=True)
+    ):
+        given = [_item(x.get(key), index, batch.is_single) for key in _CHECKS]
+        if all(item is None for item in given) or len(video):
+            continue
+        if 2 * len(audio) < samples_per_snippet:
+            raise ValueError(
+                f"Clip {index} has no frame of video, and {len(audio)} "
+                "samples of audio, which is less than half a snippet of "
+                f"{samples_per_snippet}. Give a longer clip, or `None` if it "
+                "is to have none."
+            )
+
+
+def _item(signals, index, is_single):
+    return signals if signals is None or is_single else signals[index]
+
+
 def _check_keys(x, needs_responses):
     if not isinstance(x, dict):
         raise ValueError(
@@ -144,8 +217,8 @@ def _check_keys(x, needs_responses):
     for key in ("prompts", "responses")[: 1 + needs_responses]:
         if x.get(key) is None:
             raise ValueError(
-                f'`"{key}"` is missing. Expected a string a clip, or a list '
-                "of strings a clip."
+                f'`"{key}"` is missing. Expected a string per clip, or a list '
+                "of strings per clip."
             )
 
 
@@ -161,7 +234,7 @@ def _refuse_batch_of_clips(x):
         f'`"{key}"` is a batch of clips, but `"prompts"` is one string. '
         f'Received: `"{key}"` {received}. For one clip give videos of shape '
         "(frames, height, width, 3) and mono audio of shape (samples,), the "
-        "mean of its channels. For a batch give a list with a string a clip."
+        "mean of its channels. For a batch give a list with a string per clip."
     )
 
 
@@ -177,6 +250,8 @@ def _signals(value, key, check, absent):
         return None
     if hasattr(value, "to_list"):  # A ragged batch.
         value = [np.asarray(_to_dense(row)) for row in value]
+    if not _is_batch(value, absent):
+        return _Signals([check(np.asarray(value))], True)
     if isinstance(value, (list, tuple)):
         items = [absent if item is None else np.asarray(item) for item in value]
         if items and items[0].ndim == 0:
@@ -185,10 +260,13 @@ def _signals(value, key, check, absent):
                 f"list of {type(value[0]).__name__}; use `np.array(...)`."
             )
         return _Signals([check(item) for item in items], False)
-    array = np.asarray(value)
-    if array.ndim == absent.ndim + 1:
-        return _Signals([check(item) for item in array], False)
-    return _Signals([check(array)], True)
+    return _Signals([check(item) for item in np.asarray(value)], False)
+
+
+def _is_batch(value, absent):
+    """Whether signals are a batch, where `absent` is one that is not there."""
+    is_list = isinstance(value, (list, tuple)) or hasattr(value, "to_list")
+    return is_list or np.ndim(value) == absent.ndim + 1
 
 
 def _to_dense(row):
@@ -232,8 +310,8 @@ _CHECKS = {
 }
 
 
-def _to_python(texts):
-    """Texts of an array or a tensor as (nested lists of) strings."""
+def to_python(texts):
+    """Texts of an array or a tensor as a string or (nested) lists of them."""
     if hasattr(texts, "numpy"):
         texts = texts.numpy()
     return texts.tolist() if isinstance(texts, np.ndarray) else texts
@@ -244,7 +322,7 @@ def _texts(value, key, is_single):
     if is_single:
         value = [value]
     rows = list(value) if isinstance(value, (list, tuple)) else []
-    rows = [_to_python(row) for row in rows]
+    rows = [to_python(row) for row in rows]
     rows = [list(row) if isinstance(row, tuple) else row for row in rows]
     widths = {len(row) if isinstance(row, list) else None for row in rows}
     flat = [
@@ -259,8 +337,8 @@ def _texts(value, key, is_single):
         or any(not isinstance(text, (str, bytes)) for text in flat)
     ):
         raise ValueError(
-            f'`"{key}"` must be a string a clip, or an equally long list of '
-            f"strings a clip. Received: {value[0] if is_single else value!r}"
+            f'`"{key}"` must be a string per clip, or an equally long list of '
+            f"strings per clip. Received: {value[0] if is_single else value!r}"
         )
     return np.array(rows, dtype=object)
 

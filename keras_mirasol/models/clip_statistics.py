@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from keras_mirasol.data.group_lines import group_lines
+from keras_mirasol.data.manifest import lines_of
+from keras_mirasol.data.media import load_clip
 from keras_mirasol.models.clip_inputs import clip_signals
 from keras_mirasol.models.clip_inputs import signals_of
 
@@ -65,7 +68,7 @@ def adapt_converters(converters, clips, expected):
 
     Args:
         converters: list of converters.
-        clips: iterable of as many arrays a clip, without length where a clip
+        clips: iterable of as many arrays per clip, without length where a clip
             has none.
         expected: str. What was expected, for the error.
 
@@ -82,7 +85,7 @@ def adapt_converters(converters, clips, expected):
     if not any(seen.count for seen in moments):
         raise ValueError(
             f"There is nothing to adapt to. Expected {expected}. Received no "
-            "frame of video and no band of audio."
+            "frame of video and no spectrogram frame of audio."
         )
     for converter, seen in zip(converters, moments, strict=True):
         if seen.count:
@@ -159,27 +162,25 @@ def _is_list_of_lines(data):
 
 def _read(manifest, num_clips, rates):
     """Reads clips of a manifest, a few at a time."""
-    from keras_mirasol.data.clip_reader import group_lines
-    from keras_mirasol.data.manifest import lines_of
-
-    clips = draw(group_lines(lines_of(manifest, "data")), num_clips)
+    groups = group_lines(lines_of(manifest, "data"))
+    sources = [next(iter(group.values())) for group in draw(groups, num_clips)]
     failures = []
 
-    def load(clip):
+    def load(source):
         try:
-            return clip.load(**rates)
+            return load_clip(source, **rates)
         except ValueError as error:
             failures.append(error)
             return {}
 
     at_a_time = os.cpu_count() or 1
     with ThreadPoolExecutor(at_a_time) as pool:
-        for start in range(0, len(clips), at_a_time):
-            for clip in pool.map(load, clips[start : start + at_a_time]):
+        for start in range(0, len(sources), at_a_time):
+            for clip in pool.map(load, sources[start : start + at_a_time]):
                 yield clip.get("videos", ()), clip.get("audio", ())
     if failures:
         warnings.warn(
-            f"{len(failures)} of {len(clips)} clips could not be loaded, and "
+            f"{len(failures)} of {len(sources)} clips could not be loaded, and "
             f"nothing was adapted to them. The first: {failures[0]}",
             stacklevel=2,
         )

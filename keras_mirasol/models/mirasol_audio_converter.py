@@ -18,21 +18,22 @@ MIN_DEVIATION = 0.5
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
-    """Turns a waveform into bands of a log-mel spectrogram.
+    """Turns a waveform into frames of a log-mel spectrogram.
 
-    Band b ends where sample `(b + 1) * hop` begins, with `hop =
-    sampling_rate / band_rate`: its Hann window covers the last two hops, with
-    silence before the clip. So a band knows nothing of what follows it, and
-    snippets are cut between bands. Power is put on a logarithmic scale,
-    `(log(mel + floor) - mean) / std`, in the same way for every clip and
-    every moment: what is loud later changes nothing earlier. `adapt()` sets
-    `mean` and `std` to those of the data. A model that comes with weights must
-    keep the settings that it was trained with.
+    Frame t ends where sample `(t + 1) * hop` begins, with `hop =
+    sampling_rate / audio_frame_rate`: its Hann window covers the last two
+    hops, with silence before the clip. So a spectrogram frame knows nothing of
+    what follows it, and snippets are cut between spectrogram frames. Power is
+    put on a logarithmic scale, `(log(mel + floor) - mean) / std`, in the same
+    way for every clip and every moment: what is loud later changes nothing
+    earlier. `adapt()` sets `mean` and `std` to those of the data. A model that
+    comes with weights must keep the settings that it was trained with.
 
     Args:
         num_mels: int. Mel bins.
-        band_rate: float. Bands a second. Defaults to `20.0`.
-        sampling_rate: int. Samples a second of the clips that are given.
+        audio_frame_rate: float. Spectrogram frames per second. Defaults to
+            `20.0`.
+        sampling_rate: int. Samples per second of the clips that are given.
             Defaults to `16000`.
         fft_length: int. Defaults to `None`, the power of two that is at least
             two hops.
@@ -69,7 +70,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     def __init__(
         self,
         num_mels,
-        band_rate=20.0,
+        audio_frame_rate=20.0,
         sampling_rate=16000,
         fft_length=None,
         min_freq=40.0,
@@ -80,16 +81,17 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if sampling_rate % band_rate:
+        if sampling_rate % audio_frame_rate:
             raise ValueError(
-                "A band must be a whole number of samples: `sampling_rate` "
-                "must be a multiple of `band_rate`. Received: "
-                f"sampling_rate={sampling_rate}, band_rate={band_rate}"
+                "A spectrogram frame must be a whole number of samples: "
+                "`sampling_rate` must be a multiple of `audio_frame_rate`. "
+                f"Received: sampling_rate={sampling_rate}, "
+                f"audio_frame_rate={audio_frame_rate}"
             )
         self.num_mels = num_mels
-        self.band_rate = band_rate
+        self.audio_frame_rate = audio_frame_rate
         self.sampling_rate = sampling_rate
-        self.hop = int(sampling_rate / band_rate)
+        self.hop = int(sampling_rate / audio_frame_rate)
         self.fft_length = fft_length or 1 << (2 * self.hop - 1).bit_length()
         self.min_freq = min_freq
         self.max_freq = max_freq
@@ -114,7 +116,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         return (None, self.num_mels)
 
     def adapt(self, data, num_clips=256):
-        """Sets `mean` and `std` to those of log-mel bands, bin by bin.
+        """Sets `mean` and `std` to those of log-mel frames, bin by bin.
 
         `std` is at least `MIN_DEVIATION`, 0.5 units of the logarithm.
 
@@ -127,8 +129,8 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
                 iterable. Defaults to `256`; `None` for all.
 
         Raises:
-            ValueError: if there is no band, or waveforms are not as
-                described.
+            ValueError: if there is no spectrogram frame, or waveforms are not
+                as described.
 
         Example:
         ```python
@@ -141,7 +143,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         adapt_converters(
             [self],
             ((audio,) for audio in signals(data, "audio", num_clips)),
-            "clips of waveforms of at least a band",
+            "clips of waveforms of at least a spectrogram frame",
         )
 
     def normalize(self, mean, deviation):
@@ -151,7 +153,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
 
     @in_graph
     def unscaled(self, audio):
-        """Log-mel bands, `log(mel + floor)`."""
+        """Log-mel spectrogram frames, `log(mel + floor)`."""
         from keras_mirasol.data.log_mel import log_mel
 
         return log_mel(audio, self.mel_spectrogram, self.floor)
@@ -169,7 +171,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         return {
             **super().get_config(),
             "num_mels": self.num_mels,
-            "band_rate": self.band_rate,
+            "audio_frame_rate": self.audio_frame_rate,
             "sampling_rate": self.sampling_rate,
             "fft_length": self.fft_length,
             "min_freq": self.min_freq,

@@ -18,7 +18,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
     """Mirasol3B: snippets of video and audio, and a text that reads them.
 
     Video and audio of a clip are cut into T snippets of equal duration. Each
-    snippet's frames and spectrogram bands are encoded, a Combiner fuses them
+    snippet's frames and spectrogram frames are encoded, a Combiner fuses them
     into `num_joint_tokens` joint tokens, a Transformer that is causal from
     snippet to snippet makes snippet latents of them, and a causal text
     decoder attends to the latents ("Mirasol3B", arXiv 2311.05698).
@@ -30,13 +30,13 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
     Args:
         vocabulary_size: int. Size of the token vocabulary.
         frames_per_snippet: int. Video frames in a snippet, F.
-        bands_per_snippet: int. Spectrogram bands in a snippet, A.
+        audio_frames_per_snippet: int. Spectrogram frames in a snippet, A.
         image_size: int or pair of ints (height, width) of a frame.
-        num_mels: int. Mel bins of a spectrogram band.
+        num_mels: int. Mel bins of a spectrogram frame.
         num_joint_tokens: int. Joint tokens of a snippet, m.
         tubes: list of dicts. The video tubes; see
             `keras_mirasol.layers.TubeEmbedding`.
-        audio_patch_size: pair of ints, (bands, mels) of a spectrogram patch.
+        audio_patch_size: pair of ints, (frames, mels) of a spectrogram patch.
         video_hidden_dim: int. Width of the video encoder.
         video_num_layers: int. Depth of the video encoder.
         video_num_heads: int. Heads of the video encoder.
@@ -102,7 +102,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self,
         vocabulary_size,
         frames_per_snippet,
-        bands_per_snippet,
+        audio_frames_per_snippet,
         image_size,
         num_mels,
         num_joint_tokens,
@@ -147,7 +147,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             name="video_encoder",
         )
         self.audio_encoder = AudioEncoder(
-            bands_per_snippet,
+            audio_frames_per_snippet,
             audio_patch_size,
             audio_hidden_dim,
             audio_num_layers,
@@ -170,6 +170,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         )
         self.snippet_transformer = SnippetTransformer(
             latent_num_layers,
+            hidden_dim,
             num_heads,
             snippet_seconds=snippet_seconds,
             wavelengths=time_wavelengths,
@@ -190,6 +191,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             text_num_layers,
             text_hidden_dim,
             text_num_heads,
+            memory_dim=hidden_dim,
             dropout=dropout,
             dtype=dtype,
             name="text_decoder",
@@ -235,7 +237,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         # === Config ===
         self.vocabulary_size = vocabulary_size
         self.frames_per_snippet = frames_per_snippet
-        self.bands_per_snippet = bands_per_snippet
+        self.audio_frames_per_snippet = audio_frames_per_snippet
         self.image_size = tuple(image_size)
         self.num_mels = num_mels
         self.num_joint_tokens = num_joint_tokens
@@ -273,12 +275,12 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         """What text attends to: the clip's part of the forward pass.
 
         Returns:
-            What `TextDecoder.remember()` makes of the snippet latents.
+            What `TextDecoder.encode_memory()` makes of the snippet latents.
         """
         joint_tokens = self._fuse(
             pixel_values, audio_features, video_mask, audio_mask
         )
-        return self.text_decoder.remember(
+        return self.text_decoder.encode_memory(
             self.snippet_transformer(joint_tokens),
             ops.logical_or(video_mask, audio_mask),
         )
@@ -291,7 +293,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
             "frames_per_snippet": self.frames_per_snippet,
-            "bands_per_snippet": self.bands_per_snippet,
+            "audio_frames_per_snippet": self.audio_frames_per_snippet,
             "image_size": self.image_size,
             "num_mels": self.num_mels,
             "num_joint_tokens": self.num_joint_tokens,

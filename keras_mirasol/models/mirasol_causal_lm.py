@@ -2,10 +2,16 @@
 
 import keras
 import keras_hub
+import numpy as np
 from keras import ops
 
 from keras_mirasol import losses
+from keras_mirasol.models.clip_inputs import dicts_of
+from keras_mirasol.models.clip_inputs import is_one_clip
+from keras_mirasol.models.clip_inputs import to_python
 from keras_mirasol.models.objective_task import ObjectiveTask
+
+_EXPECTED = 'dict with `"videos"` and/or `"audio"` and `"prompts"`'
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -143,9 +149,9 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         Args:
             inputs: dict of a clip or of a batch of clips with `"videos"`,
                 `"audio"` and `"prompts"`; see `MirasolCausalLMPreprocessor`.
-                Or an iterable of such batches, such as `clip_dataset` without
+                Or an iterable of such dicts, such as `clip_dataset` without
                 a preprocessor. Without a preprocessor, a dict of the inputs
-                of `MirasolBackbone`.
+                of `MirasolBackbone`, or an iterable of these.
             max_length: int. Most tokens of a prompt and its answer together.
                 Defaults to `None`, the preprocessor's `sequence_length`.
             stop_token_ids: `"auto"`, `None` or a tuple of ints. Tokens that
@@ -156,12 +162,13 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         Returns:
             Answers in the shape of the prompts: a string for one clip with
             one prompt, a list for several prompts or clips, a list of lists
-            for several clips with several prompts each. Without a
-            preprocessor, a dict of `"token_ids"` and `"padding_mask"`.
+            for several clips with several prompts each. For an iterable, a
+            list with the answers about each clip. Without a preprocessor, a
+            dict of `"token_ids"` and `"padding_mask"`.
 
         Raises:
-            ValueError: if a clip is not as described, or a prompt leaves no
-                room for an answer.
+            ValueError: if there is no clip, a clip is not as described, or a
+                prompt leaves no room for an answer.
 
         Example:
         ```python
@@ -175,18 +182,15 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             stop_token_ids=stop_token_ids,
             strip_prompt=strip_prompt,
         )
-        if isinstance(inputs, (str, bytes)) or not hasattr(inputs, "__iter__"):
-            raise ValueError(
-                'Expected a dict with `"videos"` and/or `"audio"` and '
-                '`"prompts"`, or an iterable of such dicts. Received: '
-                f"{type(inputs).__name__}"
-            )
         if not isinstance(inputs, dict):
-            return [
-                answer
-                for batch in inputs
-                for answer in self.generate(batch, **settings)
-            ]
+            answers = []
+            for clips in dicts_of(inputs, _EXPECTED):
+                answer = self.generate(clips, **settings)
+                if self.preprocessor is None or is_one_clip(clips):
+                    answers.append(answer)
+                else:
+                    answers.extend(answer)
+            return _joined(answers) if self.preprocessor is None else answers
         answers = super().generate(inputs, **settings)
         if self.preprocessor is None:
             return answers
@@ -202,7 +206,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         Args:
             clip: dict of a clip or of a batch of clips with `"videos"` and
                 `"audio"`; see `MirasolCausalLMPreprocessor`.
-            prompt: str; for a batch, a list of one string a clip.
+            prompt: str; for a batch, a list of one string per clip.
             choices: list of strings; for a batch, a list of as many for each
                 clip.
 
@@ -332,8 +336,15 @@ def _until_stop(token_ids, prompt_mask, stop_token_ids):
 
 def _in_shape_of(prompts, answers):
     """Takes answers one by one into the nesting of the prompts."""
-    if hasattr(prompts, "numpy"):
-        prompts = prompts.numpy()
+    prompts = to_python(prompts)
     if isinstance(prompts, (str, bytes)):
         return next(answers)
     return [_in_shape_of(prompt, answers) for prompt in prompts]
+
+
+def _joined(batches):
+    """Generated tokens of batches of one length, as one batch."""
+    return {
+        key: np.concatenate([batch[key] for batch in batches])
+        for key in batches[0]
+    }

@@ -8,6 +8,7 @@ from keras_mirasol.data.graph import in_graph
 from keras_mirasol.data.graph import is_symbolic
 from keras_mirasol.models.clip_inputs import NO_AUDIO
 from keras_mirasol.models.clip_inputs import NO_VIDEO
+from keras_mirasol.models.clip_inputs import check_clips_are_there
 from keras_mirasol.models.clip_inputs import check_symbolic_inputs
 from keras_mirasol.models.clip_inputs import standardize_inputs
 from keras_mirasol.models.clip_statistics import adapt_converters
@@ -25,7 +26,7 @@ class MirasolCausalLMPreprocessor(
 ):
     """Cuts clips into snippets and packs prompts with their responses.
 
-    Snippet t holds frames `[t F, (t + 1) F)` and spectrogram bands
+    Snippet t holds frames `[t F, (t + 1) F)` and spectrogram frames
     `[t A, (t + 1) A)`, the same span of time. A clip that does not end with a
     snippet is cut or filled (video with its last frame, audio with silence)
     to the nearest whole number of snippets. Where one modality is missing or
@@ -40,7 +41,7 @@ class MirasolCausalLMPreprocessor(
         tokenizer: a `MirasolTokenizer`, or any KerasHub tokenizer with
             `start_token_id` and `end_token_id`.
         frames_per_snippet: int. F.
-        bands_per_snippet: int. A.
+        audio_frames_per_snippet: int. A.
         sequence_length: int. Tokens of a packed text. Defaults to `128`.
         separator: str. Stands between prompt and response. Defaults to
             a line break. Tokenizers other than `MirasolTokenizer` may leave
@@ -54,7 +55,7 @@ class MirasolCausalLMPreprocessor(
               none. Leave out if there is none at all.
             - `"audio"`: float, `(samples,)` from -1 to 1, or a batch of
               these, likewise. Leave out if there is none at all.
-            - `"prompts"`: a string a clip, or a list of strings a clip.
+            - `"prompts"`: a string per clip, or a list of strings per clip.
             - `"responses"`: likewise.
         y, sample_weight: not used; they are made of the responses.
         sequence_length: int. Tokens of a packed text. Defaults to `None`,
@@ -62,13 +63,13 @@ class MirasolCausalLMPreprocessor(
 
     Returns:
         A tuple `(x, y, sample_weight)`. `x` is a dict with the inputs of
-        `MirasolBackbone`; with several texts a clip, texts have shape
+        `MirasolBackbone`; with several texts per clip, texts have shape
         `(batch, texts_per_clip, sequence_length)`. `y` are the next tokens and
         `sample_weight` is 1 for those of the response.
 
     Raises:
-        ValueError: if a snippet's frames and bands do not span the same time,
-            a clip is not as described, or a text does not fit.
+        ValueError: if a snippet's video and spectrogram frames do not span the
+            same time, a clip is not as described, or a text does not fit.
 
     Example:
     ```python
@@ -97,7 +98,7 @@ class MirasolCausalLMPreprocessor(
         audio_converter,
         tokenizer,
         frames_per_snippet,
-        bands_per_snippet,
+        audio_frames_per_snippet,
         sequence_length=128,
         separator="\n",
         **kwargs,
@@ -106,7 +107,7 @@ class MirasolCausalLMPreprocessor(
         self.video_converter = video_converter
         self.audio_converter = audio_converter
         self.frames_per_snippet = frames_per_snippet
-        self.bands_per_snippet = bands_per_snippet
+        self.audio_frames_per_snippet = audio_frames_per_snippet
         self.separator = separator
         self._check_geometry()
         # Texts are packed by `preprocess_texts`, without a packer to build;
@@ -115,13 +116,17 @@ class MirasolCausalLMPreprocessor(
 
     @property
     def frame_rate(self):
-        """Frames a second of the clips that are given."""
+        """Frames per second of the clips that are given."""
         return self.video_converter.frame_rate
 
     @property
     def sampling_rate(self):
-        """Audio samples a second of the clips that are given."""
+        """Audio samples per second of the clips that are given."""
         return self.audio_converter.sampling_rate
+
+    @property
+    def _samples_per_snippet(self):
+        return self.audio_frames_per_snippet * self.audio_converter.hop
 
     @property
     def snippet_seconds(self):
@@ -175,16 +180,17 @@ class MirasolCausalLMPreprocessor(
 
     def _check_geometry(self):
         video_seconds = self.frames_per_snippet / self.frame_rate
-        band_rate = self.audio_converter.band_rate
-        audio_seconds = self.bands_per_snippet / band_rate
+        audio_frame_rate = self.audio_converter.audio_frame_rate
+        audio_seconds = self.audio_frames_per_snippet / audio_frame_rate
         if abs(video_seconds - audio_seconds) > 1e-6:
             raise ValueError(
-                "A snippet's frames and bands must span the same time. "
-                f"Received: {self.frames_per_snippet} frames at "
-                f"{self.frame_rate} a second are {video_seconds:g} s, but "
-                f"{self.bands_per_snippet} bands at {band_rate} a second are "
-                f"{audio_seconds:g} s. Use bands_per_snippet="
-                f"{video_seconds * band_rate:g}, or change a rate."
+                "A snippet's video and spectrogram frames must span the same "
+                f"time. Received: {self.frames_per_snippet} frames at "
+                f"{self.frame_rate} per second are {video_seconds:g} s, but "
+                f"{self.audio_frames_per_snippet} spectrogram frames at "
+                f"{audio_frame_rate} per second are {audio_seconds:g} s. Use "
+                "audio_frames_per_snippet="
+                f"{video_seconds * audio_frame_rate:g}, or change a rate."
             )
 
     def call(self, x, y=None, sample_weight=None, sequence_length=None):
@@ -247,8 +253,10 @@ class MirasolCausalLMPreprocessor(
         """
         from keras_mirasol.data import snippets
 
-        frames, bands = self.frames_per_snippet, self.bands_per_snippet
-        samples = bands * self.audio_converter.hop
+        frames, audio_frames = (
+            self.frames_per_snippet,
+            self.audio_frames_per_snippet,
+        )
         with_video, with_audio, longest = self._count_snippets(
             snippets.length(videos), snippets.length(audio)
         )
@@ -258,14 +266,14 @@ class MirasolCausalLMPreprocessor(
             self.video_converter(videos), with_video * frames, repeat_last=True
         )
         audio_features = self.audio_converter(
-            snippets.fit_length(audio, with_audio * samples)
+            snippets.fit_length(audio, with_audio * self._samples_per_snippet)
         )
         return {
             "pixel_values": snippets.fit_length(
                 pixel_values, num_snippets * frames
             ),
             "audio_features": snippets.fit_length(
-                audio_features, num_snippets * bands
+                audio_features, num_snippets * audio_frames
             ),
             "video_mask": snippets.first_snippets(with_video, num_snippets),
             "audio_mask": snippets.first_snippets(with_audio, num_snippets),
@@ -279,7 +287,7 @@ class MirasolCausalLMPreprocessor(
             frames,
             self.frames_per_snippet,
             samples,
-            self.bands_per_snippet * self.audio_converter.hop,
+            self._samples_per_snippet,
         )
 
     def preprocess_texts(self, prompts, responses=None, sequence_length=None):
@@ -348,8 +356,12 @@ class MirasolCausalLMPreprocessor(
         Returns:
             A dict with the inputs of `MirasolBackbone`, always a batch, the
             texts of a clip one after another.
+
+        Raises:
+            ValueError: if there is no clip, or one is not as described.
         """
         batch = standardize_inputs(x)
+        check_clips_are_there(x, batch, self._samples_per_snippet)
         texts = self.preprocess_texts(
             batch.prompts.reshape(-1), None, sequence_length
         )
@@ -389,7 +401,7 @@ class MirasolCausalLMPreprocessor(
         return {
             **config,
             "frames_per_snippet": self.frames_per_snippet,
-            "bands_per_snippet": self.bands_per_snippet,
+            "audio_frames_per_snippet": self.audio_frames_per_snippet,
             "separator": self.separator,
         }
 

@@ -1,13 +1,12 @@
 """Embeddings of clips and texts, for retrieval."""
 
-import json
-from pathlib import Path
-
 import keras
 import keras_hub
 import numpy as np
 
+from keras_mirasol import keras_compat
 from keras_mirasol.models.clip_inputs import count_clips
+from keras_mirasol.models.clip_inputs import dicts_of
 from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
 from keras_mirasol.models.mirasol_task import MirasolTask
 from keras_mirasol.models.mirasol_task import encode_text
@@ -152,7 +151,8 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
         )
         ```
         """
-        saved = _saved_class(cls.presets.get(preset, {}).get("path", preset))
+        path = cls.presets.get(str(preset), {}).get("path", str(preset))
+        saved = keras_compat.saved_class(path)
         if saved is not None and issubclass(saved, cls):
             return super().from_preset(preset, **kwargs)
         if saved is not None and not issubclass(saved, MirasolPretrainer):
@@ -189,16 +189,12 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
         embedder.embed_clips(clip)
         ```
         """
-        if isinstance(clips, (str, bytes)) or not hasattr(clips, "__iter__"):
-            raise ValueError(
-                'Expected a dict with `"videos"` and/or `"audio"`, or an '
-                f"iterable of such dicts. Received: {type(clips).__name__}"
-            )
         if not isinstance(clips, dict):
+            expected = 'dict with `"videos"` and/or `"audio"`'
             return np.concatenate(
                 [
                     np.atleast_2d(self.embed_clips(batch, batch_size))
-                    for batch in clips
+                    for batch in dicts_of(clips, expected)
                 ]
             )
         is_single = False
@@ -313,14 +309,3 @@ def _check_texts(texts):
             f"Received: {texts!r}"
         )
     return np.array(texts, object)
-
-
-def _saved_class(folder):
-    """The class of the task saved in a folder; `None` if it is no folder."""
-    if not Path(folder, "config.json").exists():
-        return None
-    config = Path(folder, "task.json")
-    if not config.exists():
-        config = Path(folder, "config.json")
-    name = json.loads(config.read_text())["registered_name"]
-    return keras.saving.get_registered_object(name)

@@ -12,6 +12,7 @@ from keras_mirasol.layers import ScaledSimilarity
 from keras_mirasol.layers import TextEmbedding
 from keras_mirasol.models import replicas
 from keras_mirasol.models.mirasol_task import encode_text
+from keras_mirasol.models.mirasol_task import precision
 from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.models.mirasol_task import text_rows
 from keras_mirasol.models.objective_task import ObjectiveTask
@@ -129,11 +130,12 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
         **kwargs,
     ):
         # === Layers ===
-        dtype = backbone.dtype_policy
+        dtype = precision(backbone)
         clip_embedding = text_embedding = matching_head = similarity = None
         if contrastive_weight:
             clip_embedding = ClipEmbedding(
                 embedding_dim,
+                backbone.hidden_dim,
                 num_heads=backbone.num_heads,
                 dtype=dtype,
                 name="clip_embedding",

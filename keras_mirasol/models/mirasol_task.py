@@ -1,15 +1,26 @@
 """What all tasks of Mirasol share."""
 
+import contextlib
+import json
+import warnings
+from pathlib import Path
+
 import keras
+import numpy as np
 from keras import ops
 
+from keras_mirasol import keras_compat
+from keras_mirasol.data.batch_iterables import as_dataset
+from keras_mirasol.data.batch_iterables import is_batch_iterable
+from keras_mirasol.models.export_signature import export_signature
+from keras_mirasol.models.export_signature import polymorphic_shapes
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
     MirasolCausalLMPreprocessor,
 )
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
-# Outputs with a row a text; the others have a row a clip.
+# Outputs with a row per text; the others have a row per clip.
 TEXT_OUTPUTS = {"logits", "text_embeddings", "match_logits"}
 
 
@@ -39,6 +50,7 @@ class MirasolTask(ShippedPresets):
             _mark_as_built(preprocessor)
         self.backbone = backbone
         self.preprocessor = preprocessor
+        self._has_loaded_task_weights = False
         super().__init__(
             inputs=backbone.input,
             outputs=outputs or backbone(backbone.input),
@@ -46,6 +58,189 @@ class MirasolTask(ShippedPresets):
         )
         # Texts may also come as (batch, texts_per_clip, L); see `call()`.
         self.input_spec = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = keras_compat.refuse_cloning(cls.__init__)
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Loads a preset.
+
+        A warning names the layers that the preset has no weights of, and that
+        start anew: those of another task than the one that saved it.
+
+        Args:
+            preset: str or path. A shipped preset's name, such as
+                `"mirasol_tiny"`, a folder made by `save_to_preset()`, or a
+                handle with a scheme that KerasHub knows.
+            **kwargs: see KerasHub's `from_preset()`. `load_weights=False`
+                builds any preset with new weights.
+
+        Returns:
+            An instance of the class.
+
+        Raises:
+            ValueError: if there is no such preset, or weights are asked of
+                one that has none.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        ```
+        """
+        task = super().from_preset(preset, **kwargs)
+        names = [layer.name for layer in task._own_layers() if layer.weights]
+        is_complete = task._has_loaded_task_weights or not names
+        if kwargs.get("load_weights", True) and not is_complete:
+            warnings.warn(
+                f"The preset {str(preset)!r} has no weights of these layers of "
+                f"{cls.__name__}, which start anew: {', '.join(names)}. Train "
+                "them before you rely on what they give.",
+                stacklevel=2,
+            )
+        return task
+
+    def _own_layers(self):
+        """Layers of the task itself, not of its backbone."""
+        others = {id(layer) for layer in self.backbone.layers}
+        others |= {id(self.backbone), id(self.preprocessor)}
+        return [layer for layer in self.layers if id(layer) not in others]
+
+    def save_to_preset(self, preset_dir, **kwargs):
+        super().save_to_preset(preset_dir, **kwargs)
+        # KerasHub names what the class inherits from.
+        path = Path(preset_dir) / "metadata.json"
+        metadata = json.loads(path.read_text())
+        metadata["tasks"] = [type(self).__name__]
+        path.write_text(json.dumps(metadata, indent=4))
+
+    def save_task_weights(self, filepath):
+        # Without the optimizer, whose state is twice the size of the weights.
+        with self._without_optimizer():
+            super().save_task_weights(filepath)
+
+    def load_task_weights(self, filepath):
+        with self._without_optimizer():
+            super().load_task_weights(filepath)
+        self._has_loaded_task_weights = True
+
+    @contextlib.contextmanager
+    def _without_optimizer(self):
+        optimizer, self.optimizer = self.optimizer, None
+        try:
+            yield
+        finally:
+            self.optimizer = optimizer
+
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        batch_size=None,
+        num_snippets=None,
+        sequence_length=None,
+        **kwargs,
+    ):
+        """Exports the forward pass, to be run without Keras.
+
+        Args:
+            filepath: str or path. Where to.
+            format: `"tf_saved_model"`, or another that `keras.Model.export`
+                knows, such as `"torch"` on PyTorch.
+            verbose: bool. See `keras.Model.export`.
+            input_signature: see `keras.Model.export`. Defaults to `None`: it
+                is made of the next three.
+            batch_size: int. Clips, and texts, at a time.
+            num_snippets: int. Snippets of a clip, T.
+            sequence_length: int. Tokens of a text. All three default to
+                `None`, any number, save on PyTorch, which must be told them.
+            **kwargs: see `keras.Model.export`.
+
+        Raises:
+            ValueError: if a number is missing on PyTorch.
+
+        Example:
+        ```python
+        task.export("./exported")
+        exported = tf.saved_model.load("./exported")
+        x, _, _ = task.preprocessor(clips)
+        exported.serve(x)["logits"]
+        ```
+        """
+        if input_signature is None:
+            lengths = (batch_size, num_snippets, sequence_length)
+            if keras.backend.backend() == "torch" and None in lengths:
+                raise ValueError(
+                    "On PyTorch the shapes of what is exported are fixed. Give "
+                    "`batch_size`, `num_snippets` and `sequence_length`. "
+                    f"Received: {lengths}"
+                )
+            input_signature = export_signature(self.backbone, *lengths)
+            is_saved_model = format == "tf_saved_model"
+            if keras.backend.backend() == "jax" and is_saved_model:
+                shapes = polymorphic_shapes(self.backbone, input_signature)
+                kwargs["jax2tf_kwargs"] = {
+                    "polymorphic_shapes": shapes,
+                    **kwargs.get("jax2tf_kwargs", {}),
+                }
+        return super().export(
+            filepath,
+            format=format,
+            verbose=verbose,
+            input_signature=input_signature,
+            **kwargs,
+        )
+
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
+        # Keras would warn that a dataset is not shuffled; KerasHub makes one
+        # of everything.
+        kwargs.setdefault("shuffle", False)
+        return super().fit(
+            self._as_dataset(x),
+            *args,
+            validation_data=self._as_dataset(validation_data),
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, *args, **kwargs):
+        return super().evaluate(self._as_dataset(x), *args, **kwargs)
+
+    def predict(self, x=None, *args, **kwargs):
+        return super().predict(self._as_dataset(x), *args, **kwargs)
+
+    def _as_dataset(self, data):
+        if is_batch_iterable(data):
+            return as_dataset(data, self.preprocess_samples)
+        return data
+
+    def get_config(self):
+        config = super().get_config()
+        modes = {
+            layer.path: layer.quantization_mode
+            for layer in self._own_leaves()
+            if getattr(layer, "quantization_mode", None)
+        }
+        return {**config, "quantization_modes": modes} if modes else config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        # KerasHub keeps those of the backbone.
+        modes = config.pop("quantization_modes", {})
+        task = super().from_config(config)
+        for layer in task._own_leaves():
+            if layer.path in modes:
+                layer.quantize(modes[layer.path])
+        return task
+
+    def _own_leaves(self):
+        for layer in self._own_layers():
+            yield layer
+            yield from keras_compat.layers_within(layer)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         # What `clip_dataset` makes with a preprocessor is ready.
@@ -88,7 +283,7 @@ def _mark_as_built(preprocessor):
     Until then, Keras on JAX computes each `predict()` of a task twice, the
     first time operation by operation, for the sake of building alone.
     """
-    for layer in preprocessor._flatten_layers():
+    for layer in (preprocessor, *keras_compat.layers_within(preprocessor)):
         layer.built = True
 
 
@@ -97,7 +292,7 @@ def _check_rank(token_ids):
     if getattr(token_ids.shape, "rank", 0) is None:
         raise ValueError(
             "On TensorFlow, `fit()`, `evaluate()` and `predict()` take texts "
-            "that have an axis of texts a clip, or texts that have none, but "
+            "that have an axis of texts per clip, or texts that have none, but "
             "not first the ones and then the others. Received: token ids of "
             "both kinds. Give all of them that axis, be it of length 1, or "
             "call `compile()` in between."
@@ -105,7 +300,7 @@ def _check_rank(token_ids):
 
 
 def text_rows(values):
-    """Values of tokens, `(..., L)`, as one row a text, `(texts, L)`."""
+    """Values of tokens, `(..., L)`, as one row per text, `(texts, L)`."""
     return ops.reshape(values, (-1, ops.shape(values)[-1]))
 
 
@@ -114,6 +309,12 @@ def snippet_mask(x):
     return ops.logical_or(
         ops.cast(x["video_mask"], "bool"), ops.cast(x["audio_mask"], "bool")
     )
+
+
+def precision(backbone):
+    """The dtype policy of layers beside a backbone, be it quantized or not."""
+    policy = backbone.dtype_policy
+    return getattr(policy, "default_policy", policy)
 
 
 def encode_text(backbone, token_ids, padding_mask):
@@ -136,14 +337,15 @@ def encode_text(backbone, token_ids, padding_mask):
 def _check_match(backbone, preprocessor):
     pairs = {
         "frames_per_snippet": preprocessor.frames_per_snippet,
-        "bands_per_snippet": preprocessor.bands_per_snippet,
+        "audio_frames_per_snippet": preprocessor.audio_frames_per_snippet,
         "image_size": preprocessor.video_converter.image_size,
         "num_mels": preprocessor.audio_converter.num_mels,
         "snippet_seconds": preprocessor.snippet_seconds,
     }
     for name, value in pairs.items():
         expected = getattr(backbone, name)
-        if value != expected:
+        # Two ways to compute a duration may differ in its last bit.
+        if not np.allclose(value, expected, rtol=1e-6, atol=0):
             raise ValueError(
                 "The preprocessor does not make what the backbone reads: its "
                 f"`{name}` is {value}, the backbone's is {expected}. Give "

@@ -39,7 +39,7 @@ class MirasolTokenizer(ShippedPresets, keras_hub.tokenizers.BytePairTokenizer):
         vocabulary: dict from token to id, or the path of a JSON file with
             one. It must be the one that belongs to `merges`. Defaults to
             `None`, which makes it of these.
-        merges: list of strings, or the path of a file with one a line: two
+        merges: list of strings, or the path of a file with one per line: two
             tokens, in GPT-2's letters for bytes, with a space between. The
             first is merged first. Defaults to `None`, bytes alone.
         sequence_length: int. Tokens to cut or pad each text to. Defaults to

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_mirasol import keras_compat
 from keras_mirasol.data.graph import in_graph
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import plain_floats
@@ -27,7 +28,7 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
 
     Args:
         image_size: int or pair of ints, (height, width) of the result.
-        frame_rate: float. Frames a second of the clips that are given.
+        frame_rate: float. Frames per second of the clips that are given.
             Defaults to `8.0`.
         scale: float, or list of 3 floats, one for each channel. Multiplies
             pixels. Defaults to `1 / 127.5`.
@@ -68,6 +69,8 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # KerasHub's own, which is not used and would be saved with presets.
+        keras_compat.drop_layer(self, "image_converter")
         if isinstance(image_size, int):
             image_size = (image_size, image_size)
         self.image_size = tuple(image_size)

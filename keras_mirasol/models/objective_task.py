@@ -1,6 +1,9 @@
 """Training by objectives, each with a weight of its own."""
 
+import math
+
 import keras
+from keras import ops
 
 from keras_mirasol import losses
 from keras_mirasol.layers import FrameReconstruction
@@ -10,6 +13,7 @@ from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
 from keras_mirasol.models.default_optimizer import default_optimizer
 from keras_mirasol.models.mirasol_task import MirasolTask
+from keras_mirasol.models.mirasol_task import precision
 from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.models.training_watch import RecentMeans
 from keras_mirasol.models.training_watch import TrainingWatch
@@ -148,20 +152,22 @@ class ObjectiveTask(MirasolTask):
         values = self.compute_objectives(
             x, y, y_pred, sample_weight, training=training
         )
+        # As Keras weights `loss`: by the clips of a batch.
+        clips = ops.shape(x["video_mask"])[0]
         for name, value in values.items():
-            self.loss_trackers[name].update_state(value)
+            self.loss_trackers[name].update_state(value, sample_weight=clips)
         if "logits" in y_pred:
             self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
         snippets = snippet_mask(x)
         self.joint_token_spread.update_state(y_pred["joint_tokens"], snippets)
         if training:
             self.recent_means.update_state(x, y_pred["joint_tokens"], snippets)
-        return replicas.share_of(
-            sum(
-                self.objective_weights[name] * value
-                for name, value in values.items()
-            )
-        )
+        weighted = [
+            self.objective_weights[name] * value
+            for name, value in values.items()
+        ]
+        # What layers add: `add_loss()` and regularizers.
+        return replicas.scale_loss_for_replicas(sum([*weighted, *self.losses]))
 
     def compute_objectives(self, x, y, y_pred, sample_weight, training):
         """The losses in use, before they are weighted.
@@ -213,34 +219,53 @@ def _next_snippet_heads(
     backbone, weights, frame_downsampling, mel_downsampling
 ):
     """The layers of the objectives in use, by the name of their output."""
-    dtype = backbone.dtype_policy
+    dtype = precision(backbone)
     heads = {}
     if weights["latent"]:
         heads["predicted_joint_tokens"] = NextLatentPredictor(
-            dtype=dtype, name="next_latent_predictor"
+            backbone.hidden_dim, dtype=dtype, name="next_latent_predictor"
         )
     if weights["frame"]:
-        height, width = backbone.image_size
         frames = backbone.frames_per_snippet
+        height, width = (
+            _downsampled(size, "image_size", frame_downsampling, "frame")
+            for size in backbone.image_size
+        )
         heads["frames"] = FrameReconstruction(
-            (
-                frames,
-                height // frame_downsampling,
-                width // frame_downsampling,
-                3,
-            ),
-            patch_size=(frames, 4, 4),
+            backbone.hidden_dim,
+            (frames, height, width, 3),
+            patch_size=(frames, _patch_side(height), _patch_side(width)),
             num_heads=backbone.num_heads,
             dtype=dtype,
             name="frame_reconstruction",
         )
     if weights["spectrogram"]:
-        bands = backbone.bands_per_snippet
+        audio_frames = backbone.audio_frames_per_snippet
+        mels = _downsampled(
+            backbone.num_mels, "num_mels", mel_downsampling, "mel"
+        )
         heads["spectrogram"] = SpectrogramReconstruction(
-            (bands, backbone.num_mels // mel_downsampling),
-            patch_size=(bands, 4),
+            backbone.hidden_dim,
+            (audio_frames, mels),
+            patch_size=(audio_frames, _patch_side(mels)),
             num_heads=backbone.num_heads,
             dtype=dtype,
             name="spectrogram_reconstruction",
         )
     return heads
+
+
+def _downsampled(size, name, downsampling, prefix):
+    """A size as it is reconstructed."""
+    if size % downsampling:
+        raise ValueError(
+            f"`{prefix}_downsampling` must divide the backbone's `{name}`. "
+            f"Received: {prefix}_downsampling={downsampling}, {name}={size}"
+        )
+    return size // downsampling
+
+
+def _patch_side(size):
+    """The divisor of a size that is nearest to 4, in proportion."""
+    divisors = [side for side in range(1, size + 1) if size % side == 0]
+    return min(divisors, key=lambda side: abs(math.log(side / 4)))

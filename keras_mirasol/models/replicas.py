@@ -37,7 +37,7 @@ def gather(tensors):
     }
 
 
-def share_of(loss):
+def scale_loss_for_replicas(loss):
     """The share of one replica in a loss that is a mean over its batch.
 
     Under `tf.distribute` Keras adds up the gradients of all replicas, as they

@@ -9,6 +9,8 @@ from keras_mirasol.data.augmentation import amplify
 from keras_mirasol.data.augmentation import as_augmentation
 from keras_mirasol.data.augmentation import move
 
+pytestmark = pytest.mark.any_backend
+
 OFF = {
     "shift": 0.0,
     "scale": 0.0,

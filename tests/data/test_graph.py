@@ -132,3 +132,12 @@ def test_only_tensors_of_a_graph_are_symbolic():
     assert seen == [True, False, True]
     assert not is_symbolic(tf.constant(1))
     assert not is_symbolic("text")
+
+
+@pytest.mark.parametrize("repeats", [np.int64(2), np.int32(2), 2])
+def test_ints_of_any_kind_are_static(repeats):
+    scaler = Scaler(1.0)
+    y = scaler.scale(np.ones(3, "float32"), None, repeats)["y"]
+    assert y.shape == (6,)
+    assert scaler.scale(np.ones(4, "float32"), None, 2)["y"].shape == (8,)
+    assert scaler.traces == 1

@@ -35,10 +35,10 @@ def _log_mel(audio, mel_spectrogram):
 def test_is_a_numpy_log_mel_of_causal_windows(mel_spectrogram, length):
     rng = np.random.default_rng(0)
     audio = rng.uniform(-1, 1, length).astype("float32")
-    bands = _log_mel(audio, mel_spectrogram)
-    assert bands.shape == (length // HOP, MELS)
+    audio_frames = _log_mel(audio, mel_spectrogram)
+    assert audio_frames.shape == (length // HOP, MELS)
     np.testing.assert_allclose(
-        bands,
+        audio_frames,
         numpy_log_mel.log_mel(
             audio, rate=RATE, hop=HOP, mels=MELS, floor=FLOOR
         ),
@@ -58,7 +58,7 @@ def test_faint_sound_is_as_exact_as_loud(mel_spectrogram):
     )
 
 
-def test_less_than_a_band_is_no_band(mel_spectrogram):
+def test_less_than_a_frame_is_no_frame(mel_spectrogram):
     assert _log_mel(np.ones(HOP - 1), mel_spectrogram).shape == (0, MELS)
     assert _log_mel(np.ones(0), mel_spectrogram).shape == (0, MELS)
 
@@ -69,24 +69,33 @@ def test_silence_is_the_floor(mel_spectrogram):
     )
 
 
-def test_a_band_knows_nothing_of_what_follows(mel_spectrogram):
+def test_a_spectrogram_frame_knows_nothing_of_what_follows(mel_spectrogram):
     rng = np.random.default_rng(0)
     audio = rng.uniform(-1, 1, 4000).astype("float32")
-    bands = _log_mel(audio, mel_spectrogram)
-    for band in (0, 3, 8):
+    audio_frames = _log_mel(audio, mel_spectrogram)
+    for audio_frame in (0, 3, 8):
         changed = audio.copy()
-        changed[(band + 1) * HOP :] = rng.uniform(
-            -100, 100, 4000 - (band + 1) * HOP
+        changed[(audio_frame + 1) * HOP :] = rng.uniform(
+            -100, 100, 4000 - (audio_frame + 1) * HOP
         )
         after = _log_mel(changed, mel_spectrogram)
-        np.testing.assert_array_equal(after[: band + 1], bands[: band + 1])
-        assert np.abs(after[band + 1] - bands[band + 1]).max() > 1
+        np.testing.assert_array_equal(
+            after[: audio_frame + 1], audio_frames[: audio_frame + 1]
+        )
+        assert (
+            np.abs(after[audio_frame + 1] - audio_frames[audio_frame + 1]).max()
+            > 1
+        )
 
 
-def test_a_band_sees_its_own_hop_and_the_one_before(mel_spectrogram):
+def test_a_spectrogram_frame_sees_its_own_hop_and_the_one_before(
+    mel_spectrogram,
+):
     for sample, seen_in in ((200, [0, 1]), (1700, [4, 5]), (2300, [5, 6])):
         audio = np.zeros(4000, "float32")
         audio[sample] = 1.0
-        bands = _log_mel(audio, mel_spectrogram)
-        heard = np.flatnonzero((bands > np.log(FLOOR) + 1e-3).any(axis=1))
+        audio_frames = _log_mel(audio, mel_spectrogram)
+        heard = np.flatnonzero(
+            (audio_frames > np.log(FLOOR) + 1e-3).any(axis=1)
+        )
         assert list(heard) == seen_in

@@ -5,6 +5,8 @@ import pytest
 from keras_mirasol.data import read_manifest
 from keras_mirasol.data import write_manifest
 
+pytestmark = pytest.mark.any_backend
+
 LINE = {"media": "dog.mp4", "prompt": "what barks?", "response": "a dog"}
 
 

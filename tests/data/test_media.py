@@ -1,6 +1,4 @@
 import struct
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +10,9 @@ from media_files import tone
 from media_files import write_media
 
 from keras_mirasol.data import load_clip
-from keras_mirasol.data.media import load_separate
 from keras_mirasol.data.media_file import MediaFile
+
+pytestmark = pytest.mark.any_backend
 
 
 def greys(videos):
@@ -478,7 +477,7 @@ class TestCuts:
         assert 25 < decoded["video"] <= 25 + 13 + 12 + 1
         assert decoded["audio"] == 0
         load_clip(noise_clip, start=4, end=5, video=False)
-        # 43 blocks of 1024 samples a second.
+        # 43 blocks of 1024 samples per second.
         assert 43 < decoded["audio"] <= 1.6 * 43 + 2
 
 
@@ -510,16 +509,33 @@ class TestStreams:
             audio=tone(440, 2, 48000),
             audio_codec="pcm_s16le",
         )
-        clip = load_separate(video, audio, start=1)
+        line = {"video": str(video), "audio": str(audio), "start": 1}
+        clip = load_clip(line)
         np.testing.assert_array_equal(
             clip["videos"], load_clip(video)["videos"][8:]
         )
         np.testing.assert_allclose(
             clip["audio"], load_clip(audio)["audio"][16000:], atol=1e-5
         )
-        assert set(load_separate(None, audio)) == {"audio"}
+        assert set(load_clip(line, video=False)) == {"audio"}
         with pytest.raises(ValueError, match=r"expected audio, .* only video"):
-            load_separate(None, video)
+            load_clip({"audio": str(video)})
+        del line["audio"]
+        with pytest.raises(ValueError, match=r"\['audio', 'media'\].*'start'"):
+            load_clip(line, video=False)
+
+    def test_a_line_of_one_file(self, tmp_path):
+        path = write_media(tmp_path / "v.mp4", frames=noise_frames(50))
+        line = {"media": str(path), "start": 0.5, "end": 1.5, "kind": "seen"}
+        for given in ({}, {"start": 0.25}, {"end": 1.0}):
+            np.testing.assert_array_equal(
+                load_clip(line, **given)["videos"],
+                load_clip(path, **{"start": 0.5, "end": 1.5, **given})[
+                    "videos"
+                ],
+            )
+        with pytest.raises(ValueError, match="'media'.*Received the keys"):
+            load_clip({"path": str(path)})
 
     def test_path_may_be_any_text(self, tmp_path):
         folder = tmp_path / "Käse und 音 %d #1"
@@ -704,15 +720,3 @@ class TestBigBuckBunny:
         cut = load_clip(bunny, start=2.5, end=4)
         assert cut["videos"].shape == (12, 720, 1280, 3)
         np.testing.assert_allclose(cut["audio"], whole[40000:64000], atol=1e-5)
-
-
-def test_importing_data_imports_no_heavy_library():
-    code = (
-        "import sys, keras_mirasol.data as data; data.read_manifest; "
-        "print({'av', 'tensorflow', 'keras', 'keras_hub'} & set(sys.modules)); "
-        "data.load_clip; print('tensorflow' in sys.modules)"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert printed.stdout.split() == ["set()", "False"], printed.stderr

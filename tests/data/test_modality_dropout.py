@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras_mirasol.data import ClipAugmentation
 from keras_mirasol.data.modality_dropout import ModalityDropout
 
+pytestmark = pytest.mark.any_backend
+
 DRAWS = 4000
 BOTH = {"video_mask": [True, True, False], "audio_mask": [True, False, False]}
 

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from keras_mirasol.data import snippets
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.mark.parametrize(
     "length, count",

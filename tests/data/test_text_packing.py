@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from keras_mirasol.data import text_packing
 
+pytestmark = pytest.mark.any_backend
+
 START, END, PAD = 7, 8, 0
 
 

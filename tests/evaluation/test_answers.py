@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from keras_mirasol.data import read_manifest
 from keras_mirasol.data import write_manifest
-from keras_mirasol.data.encoding import encode_clip
+from keras_mirasol.data.write_clip import write_clip
 from keras_mirasol.evaluation import answer_manifest
+
+pytestmark = pytest.mark.any_backend
 
 
 class EchoTask:
@@ -36,7 +39,7 @@ class EchoTask:
 @pytest.fixture
 def manifest(tmp_path):
     for name, seconds in (("a", 1), ("b", 2), ("c", 1)):
-        encode_clip(
+        write_clip(
             tmp_path / f"{name}.mp4",
             np.zeros((8 * seconds, 16, 16, 3), "uint8"),
             np.zeros(8000 * seconds, "float32"),
@@ -88,3 +91,16 @@ def test_a_modality_can_be_taken_away(manifest):
 def test_refuses_an_unknown_modality(manifest):
     with pytest.raises(ValueError, match="`without` must be None or one of"):
         answer_manifest(EchoTask(), manifest, without="smell")
+
+
+def test_no_lines_have_no_answers():
+    task = EchoTask()
+    assert answer_manifest(task, []) == []
+    assert not task.batches
+
+
+def test_a_start_at_zero_is_no_other_clip(manifest):
+    lines = read_manifest(manifest)
+    task = EchoTask()
+    answer_manifest(task, [lines[0], {**lines[2], "start": 0.0}])
+    assert task.batches[0]["prompts"][0] == ["p1", "p3"]

@@ -2,6 +2,8 @@ import pytest
 
 from keras_mirasol.evaluation import share_by
 
+pytestmark = pytest.mark.any_backend
+
 LINES = [
     {"response": "red", "answer": "red", "kind": "seen"},
     {"response": "blue", "answer": "red", "kind": "seen"},
@@ -23,3 +25,12 @@ def test_refuses_no_lines_and_a_missing_key():
         share_by([])
     with pytest.raises(ValueError, match="lacks the key 'colour'"):
         share_by(LINES, "colour")
+
+
+def test_groups_of_values_that_have_no_order():
+    lines = [
+        {"response": "a", "answer": "a", "kind": kind}
+        for kind in ("seen", None, 2, "heard", 10)
+    ]
+    shares = share_by(lines, "kind")
+    assert list(shares) == [None, 2, 10, "heard", "seen"]

@@ -17,6 +17,8 @@ from arrays import assert_same_bits
 
 from keras_mirasol.models import MirasolCausalLM
 
+pytestmark = pytest.mark.any_backend
+
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = [
     name

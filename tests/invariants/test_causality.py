@@ -14,7 +14,7 @@ def _change_snippets_after(inputs, t):
     others = small_models.random_inputs(seed=1)
     for key, steps in (
         ("pixel_values", small_models.FRAMES),
-        ("audio_features", small_models.BANDS),
+        ("audio_features", small_models.AUDIO_FRAMES),
     ):
         later = slice((t + 1) * steps, None)
         inputs[key][:, later] = others[key][:, later]

@@ -5,12 +5,12 @@ import pytest
 import small_models
 from arrays import assert_same_bits
 from arrays import differ
-from small_models import BANDS
+from small_models import AUDIO_FRAMES
 from small_models import FRAMES
 
 # Clip 0 has no sound in its first snippet, clip 1 no picture in its last.
 MASKED = {
-    "audio_features": (0, slice(0, BANDS)),
+    "audio_features": (0, slice(0, AUDIO_FRAMES)),
     "pixel_values": (1, slice(2 * FRAMES, None)),
 }
 

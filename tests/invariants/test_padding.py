@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from arrays import assert_close
 from arrays import assert_same_bits
-from small_models import BANDS
+from small_models import AUDIO_FRAMES
 from small_models import FRAMES
 
 CLIP = ["joint_tokens", "snippet_latents"]
@@ -24,7 +24,7 @@ def _fill(inputs, media, token):
     """The inputs with other padding."""
     inputs = {key: array.copy() for key, array in inputs.items()}
     inputs["pixel_values"][1, SNIPPETS * FRAMES :] = media
-    inputs["audio_features"][1, SNIPPETS * BANDS :] = media
+    inputs["audio_features"][1, SNIPPETS * AUDIO_FRAMES :] = media
     inputs["token_ids"][1, TOKENS:] = token
     return inputs
 
@@ -51,7 +51,7 @@ def test_what_it_is_made_of_is_not_learned_from(training_step, inputs, media):
 
 def test_a_clip_and_its_text_are_as_without_it(backbone, inputs):
     padded = backbone.predict_on_batch(inputs)
-    steps = {"pixel_values": FRAMES, "audio_features": BANDS}
+    steps = {"pixel_values": FRAMES, "audio_features": AUDIO_FRAMES}
     alone = {
         key: array[1:, :TOKENS]
         if key in ("token_ids", "padding_mask")

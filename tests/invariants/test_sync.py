@@ -12,7 +12,7 @@ from keras_mirasol.data import clip_dataset
 from keras_mirasol.data import write_manifest
 
 SNIPPET = 4  # of a quarter of a second: from 1 s to 1.25 s
-# Frames a second, and when the tracks start, in seconds.
+# Frames per second, and when the tracks start, in seconds.
 FILES = {
     "as sampled": (8, 0, 0),
     "film": (24, 0, 0),

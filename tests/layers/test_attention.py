@@ -40,15 +40,14 @@ def test_self_attention_equals_the_formula(normal):
     )
 
 
-def test_memory_of_other_features(normal):
-    layer, x, memory = Attention(2, 8), normal(2, 4, 8), normal(2, 5, 6)
+def test_memory_of_another_width(normal):
+    layer, x, memory = Attention(2, 8, 6), normal(2, 4, 8), normal(2, 5, 6)
     y = layer(x, key_values=layer.key_values(memory))
     assert_close(y, direct_attention(layer, x, memory, True))
 
 
-def test_memory_features_set_before_building(normal):
-    layer = Attention(2, 8)
-    layer.memory_features = 6
+def test_input_of_another_width(normal):
+    layer = Attention(2, 8, memory_dim=6)
     layer.build((None, None, 10))
     # Query, key, value and output: a matrix and a bias each.
     assert layer.count_params() == (

@@ -15,7 +15,7 @@ MASK = np.array([[True, False, True], [False, False, False]])
 
 @pytest.fixture(scope="module")
 def embed():
-    layer = ClipEmbedding(embedding_dim=5, num_heads=2)
+    layer = ClipEmbedding(embedding_dim=5, dim=8, num_heads=2)
     layer.build((None, None, 2, 8))
     return randomize(layer)
 

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "Attention": dict(
         num_heads=2,
         dim=8,
+        memory_dim=8,
         rotary_wavelength=100.0,
         dropout=0.1,
         output_initializer=keras.initializers.serialize(
@@ -23,25 +24,26 @@ ARGUMENTS = {
         ),
     ),
     "AudioEncoder": dict(
-        bands_per_snippet=4,
+        audio_frames_per_snippet=4,
         patch_size=(2, 4),
         dim=8,
         num_layers=1,
         num_heads=2,
         dropout=0.1,
     ),
-    "ClipEmbedding": dict(embedding_dim=5, num_heads=2),
+    "ClipEmbedding": dict(embedding_dim=5, dim=8, num_heads=2),
     "ConvolutionalStem": dict(filters=5),
     "FrameReconstruction": dict(
-        target_size=(2, 4, 4, 3), patch_size=(1, 2, 2), num_heads=2
+        dim=8, target_size=(2, 4, 4, 3), patch_size=(1, 2, 2), num_heads=2
     ),
     "JointTokenMasking": dict(rate=0.3, seed=1),
     "MatchingHead": dict(),
-    "NextLatentPredictor": dict(hidden_dim=5),
+    "NextLatentPredictor": dict(dim=8, mlp_dim=5),
     "ScaledSimilarity": dict(temperature=0.5, min_temperature=0.02),
     "SinusoidalPositions": dict(dim=8, wavelengths=(2.0, 50.0), gain=0.7),
     "SnippetTransformer": dict(
         num_layers=1,
+        dim=8,
         num_heads=2,
         snippet_seconds=0.5,
         wavelengths=(2.0, 50.0),
@@ -52,9 +54,11 @@ ARGUMENTS = {
         dim=8, patch_size=(2, 4), wavelengths=(2.0, 50.0)
     ),
     "SpectrogramReconstruction": dict(
-        target_size=(4, 8), patch_size=(2, 4), num_heads=2
+        dim=8, target_size=(4, 8), patch_size=(2, 4), num_heads=2
     ),
-    "TextDecoder": dict(num_layers=1, dim=8, num_heads=2, dropout=0.1),
+    "TextDecoder": dict(
+        num_layers=1, dim=8, num_heads=2, memory_dim=8, dropout=0.1
+    ),
     "TextEmbedding": dict(embedding_dim=5),
     "TokenTuringCombiner": dict(
         num_joint_tokens=2,
@@ -75,7 +79,7 @@ ARGUMENTS = {
         dim=8,
         num_heads=2,
         mlp_dim=12,
-        cross_attention=True,
+        memory_dim=6,
         rotary_wavelength=100.0,
         dropout=0.1,
     ),
@@ -83,7 +87,7 @@ ARGUMENTS = {
         dim=8,
         num_heads=2,
         mlp_dim=12,
-        cross_attention=True,
+        memory_dim=6,
         rotary_wavelength=100.0,
         dropout=0.1,
     ),

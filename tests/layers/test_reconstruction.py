@@ -16,14 +16,14 @@ from keras_mirasol.layers import SpectrogramReconstruction
 
 @pytest.fixture(scope="module")
 def frame_head():
-    head = FrameReconstruction((2, 4, 6, 3), (1, 2, 3), num_heads=2)
+    head = FrameReconstruction(8, (2, 4, 6, 3), (1, 2, 3), num_heads=2)
     head.build((None, None, 2, 8))
     return randomize(head)
 
 
 @pytest.fixture(scope="module")
 def spectrogram_head():
-    head = SpectrogramReconstruction((4, 6), (2, 3), num_heads=2)
+    head = SpectrogramReconstruction(8, (4, 6), (2, 3), num_heads=2)
     head.build((None, None, 2, 8))
     return randomize(head)
 
@@ -45,9 +45,9 @@ def test_frames_are_put_together_from_their_patches(
 def test_spectrogram_is_put_together_from_its_patches(
     spectrogram_head, normal, monkeypatch
 ):
-    bands = normal(2, 3, 4, 6)
+    audio_frames = normal(2, 3, 4, 6)
     patches = np.zeros((6, 2, 2, 2, 3, 1), "float32")
-    for snippet, spectrogram in enumerate(bands.reshape(6, 4, 6)):
+    for snippet, spectrogram in enumerate(audio_frames.reshape(6, 4, 6)):
         for i, j in np.ndindex(2, 2):
             patches[snippet, i, j, ..., 0] = spectrogram[
                 2 * i : 2 * i + 2, 3 * j : 3 * j + 3
@@ -55,7 +55,9 @@ def test_spectrogram_is_put_together_from_its_patches(
     monkeypatch.setattr(
         spectrogram_head, "read_patches", lambda latents: patches
     )
-    assert_same_bits(spectrogram_head.call(np.zeros((2, 3, 2, 8))), bands)
+    assert_same_bits(
+        spectrogram_head.call(np.zeros((2, 3, 2, 8))), audio_frames
+    )
 
 
 def test_each_query_reads_the_latents_and_draws_its_patch(
@@ -107,5 +109,5 @@ def test_exact_number_of_weights(frame_head, spectrogram_head):
 )
 def test_patches_that_do_not_divide_the_target(head, target, patch):
     with pytest.raises(ValueError, match="must divide the target") as error:
-        head(target, patch)
+        head(8, target, patch)
     assert f"patch_size={patch}" in str(error.value)

@@ -16,7 +16,7 @@ from keras_mirasol.layers.snippet_transformer import snippet_causal_mask
 
 @pytest.fixture(scope="module")
 def model():
-    model = SnippetTransformer(num_layers=2, num_heads=2)
+    model = SnippetTransformer(num_layers=2, dim=8, num_heads=2)
     model.build((None, None, 2, 8))
     return randomize(model)
 
@@ -101,7 +101,7 @@ def test_time_counts_in_seconds(normal):
 
     def latents(snippet_seconds, wavelengths):
         model = SnippetTransformer(
-            1, 2, snippet_seconds=snippet_seconds, wavelengths=wavelengths
+            1, 8, 2, snippet_seconds=snippet_seconds, wavelengths=wavelengths
         )
         model.build(joint_tokens.shape)
         return compiled(randomize(model))(joint_tokens)
@@ -111,5 +111,5 @@ def test_time_counts_in_seconds(normal):
 
 
 def test_default_wavelengths_are_4_and_4096_snippets():
-    model = SnippetTransformer(1, 2, snippet_seconds=0.25)
+    model = SnippetTransformer(1, 8, 2, snippet_seconds=0.25)
     assert model.wavelengths == (1.0, 1024.0)

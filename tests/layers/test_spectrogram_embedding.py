@@ -46,10 +46,12 @@ def test_faint_sounds_do_not_drown_in_their_positions(normal):
 
 
 def test_patches_that_do_not_divide_a_snippet():
-    with pytest.raises(ValueError, match=r"\(2, 4\).*5 bands of 12 mels"):
+    with pytest.raises(
+        ValueError, match=r"\(2, 4\).*5 spectrogram frames of 12 mels"
+    ):
         SpectrogramEmbedding(8, (2, 4)).build((None, 5, 12))
 
 
 def test_patch_size_that_is_no_pair():
-    with pytest.raises(ValueError, match=r"\(bands, mels\). Received: \(4,\)"):
+    with pytest.raises(ValueError, match=r"\(frames, mels\). Received: \(4,\)"):
         SpectrogramEmbedding(8, (4,))

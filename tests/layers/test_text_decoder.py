@@ -15,7 +15,7 @@ ALL_TEXT = np.ones((2, 5), bool)
 
 @pytest.fixture(scope="module")
 def decoder():
-    decoder = TextDecoder(num_layers=2, dim=8, num_heads=2)
+    decoder = TextDecoder(num_layers=2, dim=8, num_heads=2, memory_dim=6)
     decoder.build((None, None, 8), (None, None, 2, 6))
     return randomize(decoder)
 
@@ -87,7 +87,7 @@ def test_decoding_with_caches_gives_what_the_call_gives(
     decoder, call, text, latents, steps
 ):
     decode = compiled(decoder.decode)
-    memory = compiled(decoder.remember)(latents, SNIPPET_MASK)
+    memory = compiled(decoder.encode_memory)(latents, SNIPPET_MASK)
     caches = decoder.empty_caches(batch_size=2, max_length=7)
     parts, start = [], 0
     for length in steps:
@@ -118,5 +118,5 @@ def test_exact_number_of_weights(decoder):
     cross_attention = 2 * (8 * 8 + 8) + 2 * (6 * 8 + 8)
     mlp = (8 * 32 + 32) + (32 * 8 + 8)
     block = self_attention + cross_attention + mlp + 3 * norm
-    nothing = 6
-    assert decoder.count_params() == nothing + 2 * block + norm
+    null_token = 6
+    assert decoder.count_params() == null_token + 2 * block + norm

@@ -12,11 +12,10 @@ from keras import ops
 
 from keras_mirasol.layers import Transformer
 from keras_mirasol.layers import TransformerBlock
-from keras_mirasol.layers.transformer import gelu
+from keras_mirasol.layers.gelu import gelu
 
 
-def built(layer, memory_features=None):
-    layer.memory_features = memory_features
+def built(layer):
     layer.build((None, None, 8))
     return randomize(layer)
 
@@ -24,9 +23,7 @@ def built(layer, memory_features=None):
 @pytest.fixture(scope="module")
 def reader():
     """A stack that reads a memory."""
-    return built(
-        Transformer(2, 8, 2, cross_attention=True, rotary_wavelength=100.0)
-    )
+    return built(Transformer(2, 8, 2, memory_dim=8, rotary_wavelength=100.0))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def read(reader):
 
 
 @pytest.fixture(scope="module")
-def remember(reader):
+def key_values(reader):
     return compiled(reader.memory_key_values)
 
 
@@ -49,7 +46,7 @@ def attend(attention, *inputs):
 
 
 def test_block_is_pre_norm(normal):
-    block = built(TransformerBlock(8, 2, 32, cross_attention=True), 6)
+    block = built(TransformerBlock(8, 2, 32, memory_dim=6))
     x, memory = normal(2, 4, 8), normal(2, 3, 6)
     key_values = compiled(block.memory_key_values)(memory)
     actual = compiled(block)(x, memory_key_values=key_values)
@@ -64,7 +61,7 @@ def test_block_is_pre_norm(normal):
 
 
 def test_cross_attention_starts_at_a_tenth_of_its_size():
-    block = TransformerBlock(64, 4, 64, cross_attention=True)
+    block = TransformerBlock(64, 4, 64, memory_dim=64)
     block.build((None, None, 64))
     own, cross = (
         ops.convert_to_numpy(attention.output_dense.kernel).std()
@@ -79,7 +76,7 @@ def test_exact_number_of_weights():
     block = built(TransformerBlock(8, 2, 32))
     assert block.count_params() == attention + mlp + 2 * norm
 
-    block = built(TransformerBlock(8, 2, 32, cross_attention=True), 6)
+    block = built(TransformerBlock(8, 2, 32, memory_dim=6))
     cross_attention = 2 * (8 * 8 + 8) + 2 * (6 * 8 + 8)
     assert block.count_params() == (
         attention + cross_attention + mlp + 3 * norm
@@ -101,10 +98,10 @@ def test_stack_ends_in_a_normalisation(normal):
 
 @pytest.mark.parametrize("steps", [[1, 1, 1, 1], [3, 1]], ids=str)
 def test_caches_give_what_the_whole_gives(
-    reader, read, remember, normal, steps
+    reader, read, key_values, normal, steps
 ):
     x = normal(2, 4, 8)
-    memory = {"memory_key_values": remember(normal(2, 3, 8))}
+    memory = {"memory_key_values": key_values(normal(2, 3, 8))}
     # Positions beyond the text stay empty, and unseen.
     causal = np.tril(np.ones((4, 6), bool))
     whole = read(x, attention_mask=causal[None, None, :, :4], **memory)
@@ -123,30 +120,32 @@ def test_caches_give_what_the_whole_gives(
     assert_close(ops.concatenate(parts, axis=1), whole)
 
 
-def test_texts_of_one_clip_share_its_memory_row_for_row(read, remember, normal):
+def test_texts_of_one_clip_share_its_memory_row_for_row(
+    read, key_values, normal
+):
     x, memory = normal(6, 4, 8), normal(2, 3, 8)
     mask = np.array([[True, True, False], [False, True, True]])
     shared = read(
         x,
-        memory_key_values=remember(memory),
+        memory_key_values=key_values(memory),
         memory_mask=mask,
     )
     repeated = read(
         x,
-        memory_key_values=remember(memory.repeat(3, axis=0)),
+        memory_key_values=key_values(memory.repeat(3, axis=0)),
         memory_mask=mask.repeat(3, axis=0),
     )
     assert_close(shared, repeated)
 
 
-def test_masked_memory_is_not_read(read, remember, normal):
+def test_masked_memory_is_not_read(read, key_values, normal):
     x, memory = normal(6, 4, 8), normal(2, 3, 8)
     mask = np.array([[True, True, False], [False, True, True]])
 
     def read_memory(memory):
         return read(
             x,
-            memory_key_values=remember(memory),
+            memory_key_values=key_values(memory),
             memory_mask=mask,
         )
 
@@ -174,7 +173,7 @@ def test_missing_memory(read, normal):
         read(normal(2, 4, 8))
 
 
-def test_rows_that_cannot_be_shared_out_to_memories(read, remember, normal):
-    memory = remember(normal(2, 3, 8))
+def test_rows_that_cannot_be_shared_out_to_memories(read, key_values, normal):
+    memory = key_values(normal(2, 3, 8))
     with pytest.raises(ValueError, match="3 rows and 2 clips"):
         read(normal(3, 4, 8), memory_key_values=memory)

@@ -1,3 +1,7 @@
+import math
+import re
+
+import keras
 import numpy as np
 import pytest
 
@@ -77,3 +81,21 @@ def test_a_batch_of_one_clip_has_no_negatives():
     pairs, negatives = both([[1], [2]], clips=[True])
     assert pairs == [[1], [1]]
     assert negatives == [[0], [0]]
+
+
+def test_many_texts_take_memory_of_pairs_of_texts_alone():
+    jax = pytest.importorskip("jax")
+    if keras.backend.backend() != "jax":
+        pytest.skip("looks into the program, which JAX shows")
+    texts, length = 64, 32
+    program = jax.make_jaxpr(text_clip_pairs)(
+        np.zeros((texts, length), "int32"),
+        np.ones((texts, length), bool),
+        np.ones(texts, bool),
+        np.ones(texts, bool),
+    )
+    sizes = [
+        math.prod(map(int, shape.split(",")))
+        for shape in re.findall(r":\w+\[([\d,]+)\]", str(program))
+    ]
+    assert max(sizes) == texts * texts

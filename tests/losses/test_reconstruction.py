@@ -25,17 +25,19 @@ def clip_and_frames():
     return clip, frames
 
 
-def bands_and_spectrogram():
-    """Three snippets of two bands of four mels, and two mels of the next."""
+def clip_and_spectrogram():
+    """Three snippets of two frames of four mels, and two mels of the next."""
     stripes = np.array([0, 2, 0, 2], "float32")
-    bands = np.stack([stripes + t for t in (0, 0, 1, 1, 2, 2)])[None]
+    audio_frames = np.stack([stripes + t for t in (0, 0, 1, 1, 2, 2)])[None]
     spectrogram = np.ones((1, 3, 2, 2), "float32")
-    return bands, spectrogram * np.array([2, 3, 50], "float32")[:, None, None]
+    return audio_frames, spectrogram * np.array([2, 3, 50], "float32")[
+        :, None, None
+    ]
 
 
 LOSSES = {
     "frames": (next_frames_loss, clip_and_frames),
-    "spectrogram": (next_spectrogram_loss, bands_and_spectrogram),
+    "spectrogram": (next_spectrogram_loss, clip_and_spectrogram),
 }
 
 both_losses = pytest.mark.parametrize(
@@ -68,13 +70,13 @@ def test_rows_columns_and_channels_keep_their_places():
     assert_close(next_frames_loss(clip, small, mask, mask), 0.0)
 
 
-def test_bands_and_mels_keep_their_places():
+def test_frames_and_mels_keep_their_places():
     rng = np.random.default_rng(0)
     small = rng.normal(size=(1, 2, 3, 4)).astype("float32")
-    bands = np.zeros((1, 6, 12), "float32")
-    bands[:, 3:] = small[:, 0].repeat(3, axis=2)
+    audio_frames = np.zeros((1, 6, 12), "float32")
+    audio_frames[:, 3:] = small[:, 0].repeat(3, axis=2)
     mask = np.ones((1, 2), bool)
-    assert_close(next_spectrogram_loss(bands, small, mask, mask), 0.0)
+    assert_close(next_spectrogram_loss(audio_frames, small, mask, mask), 0.0)
 
 
 @both_losses
@@ -131,14 +133,14 @@ def test_single_snippet_has_no_next(loss, example):
 
 
 def test_sizes_that_do_not_divide():
-    clip, bands = np.zeros((1, 6, 4, 4, 3)), np.zeros((1, 6, 4))
+    clip, audio_frames = np.zeros((1, 6, 4, 4, 3)), np.zeros((1, 6, 4))
     with pytest.raises(ValueError, match="3x2 .*divide.* 4x4"):
         next_frames_loss(
             clip, np.zeros((1, 3, 2, 3, 2, 3)), EVERYTHING, EVERYTHING
         )
     with pytest.raises(ValueError, match="3 mels .*divide.* 4"):
         next_spectrogram_loss(
-            bands, np.zeros((1, 3, 2, 3)), EVERYTHING, EVERYTHING
+            audio_frames, np.zeros((1, 3, 2, 3)), EVERYTHING, EVERYTHING
         )
 
 

@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras_mirasol.models.clip_inputs import check_symbolic_inputs
 from keras_mirasol.models.clip_inputs import standardize_inputs
 
+pytestmark = pytest.mark.any_backend
+
 VIDEO = np.zeros((4, 6, 8, 3), "uint8")
 AUDIO = np.zeros(100, "float32")
 
@@ -207,7 +209,7 @@ BAD = {
     ),
     "one response for a batch": (
         {"audio": [AUDIO], "prompts": ["a"], "responses": "b"},
-        ['"responses"', "a string a clip", "'b'"],
+        ['"responses"', "a string per clip", "'b'"],
     ),
     "fewer prompts than clips": (
         {"videos": [VIDEO] * 2, "audio": [AUDIO] * 2, "prompts": ["a"]},
@@ -240,11 +242,11 @@ BAD = {
     "no clip": ({"audio": [], "prompts": []}, ['"prompts"', "Received: []"]),
     "prompt of a number": (
         {"audio": AUDIO, "prompts": 5},
-        ['"prompts"', "a string a clip", "Received: 5"],
+        ['"prompts"', "a string per clip", "Received: 5"],
     ),
     "prompts of numbers": (
         {"audio": [AUDIO], "prompts": [5]},
-        ['"prompts"', "a string a clip", "Received: [5]"],
+        ['"prompts"', "a string per clip", "Received: [5]"],
     ),
     "prompts nested too deep": (
         {"audio": AUDIO, "prompts": [["a"]]},

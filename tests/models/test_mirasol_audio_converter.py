@@ -33,15 +33,15 @@ def test_is_a_normalised_log_mel_spectrogram(converter, level):
     expected = numpy_log_mel.log_mel(
         audio, rate=RATE, hop=HOP, mels=MELS, floor=FLOOR
     )
-    bands = converter(audio)
-    assert bands.dtype == "float32"
-    np.testing.assert_allclose(bands, (expected - MEAN) / STD, atol=1e-3)
+    audio_frames = converter(audio)
+    assert audio_frames.dtype == "float32"
+    np.testing.assert_allclose(audio_frames, (expected - MEAN) / STD, atol=1e-3)
 
 
 def test_every_setting_is_heeded():
     converter = MirasolAudioConverter(
         8,
-        band_rate=40.0,
+        audio_frame_rate=40.0,
         sampling_rate=16000,
         fft_length=2048,
         min_freq=100.0,
@@ -74,27 +74,29 @@ def test_highest_frequency_is_heeded():
 
 
 @pytest.mark.parametrize(
-    "samples, bands", [(0, 0), (399, 0), (400, 1), (799, 1), (8000, 20)]
+    "samples, audio_frames", [(0, 0), (399, 0), (400, 1), (799, 1), (8000, 20)]
 )
-def test_counts_whole_bands(converter, samples, bands):
-    assert converter(np.zeros(samples, "float32")).shape == (bands, MELS)
-    assert converter.compute_output_shape((samples,)) == (bands, MELS)
+def test_counts_whole_spectrogram_frames(converter, samples, audio_frames):
+    assert converter(np.zeros(samples, "float32")).shape == (audio_frames, MELS)
+    assert converter.compute_output_shape((samples,)) == (audio_frames, MELS)
 
 
-def test_number_of_bands_may_be_unknown(converter):
+def test_number_of_spectrogram_frames_may_be_unknown(converter):
     assert converter.compute_output_shape((None,)) == (None, MELS)
     assert converter.audio_shape() == (None, MELS)
 
 
-def test_sound_changes_no_band_that_ended_before_it(converter):
+def test_sound_changes_no_spectrogram_frame_that_ended_before_it(converter):
     audio = _noise()
     before = converter(audio)
-    for band in (0, 7, 18):
+    for audio_frame in (0, 7, 18):
         changed = audio.copy()
-        changed[(band + 1) * HOP :] = 50.0
+        changed[(audio_frame + 1) * HOP :] = 50.0
         after = converter(changed)
-        np.testing.assert_array_equal(after[: band + 1], before[: band + 1])
-        assert (after[band + 1] != before[band + 1]).any()
+        np.testing.assert_array_equal(
+            after[: audio_frame + 1], before[: audio_frame + 1]
+        )
+        assert (after[audio_frame + 1] != before[audio_frame + 1]).any()
 
 
 @pytest.mark.parametrize("hertz", [200, 440, 1000, 2500, 3500])
@@ -105,8 +107,8 @@ def test_a_tone_lands_in_its_mel_bin(converter, hertz):
 
     peaks = np.linspace(mel(40), mel(4000), MELS + 2)[1:-1]
     expected = np.argmin(np.abs(peaks - mel(hertz)))
-    bands = converter(_tone(hertz))
-    assert (bands[1:].argmax(axis=1) == expected).all()
+    audio_frames = converter(_tone(hertz))
+    assert (audio_frames[1:].argmax(axis=1) == expected).all()
 
 
 def test_twenty_decibels_are_a_step_of_log_100():
@@ -115,10 +117,10 @@ def test_twenty_decibels_are_a_step_of_log_100():
     np.testing.assert_allclose(steps, np.log(100) / STD, atol=1e-3)
 
 
-def test_level_does_not_depend_on_the_band_rate():
-    # A band of any length hears a steady tone as loud.
+def test_level_does_not_depend_on_the_audio_frame_rate():
+    # A spectrogram frame of any length hears a steady tone as loud.
     levels = [
-        MirasolAudioConverter(MELS, band_rate=rate, sampling_rate=RATE)(
+        MirasolAudioConverter(MELS, audio_frame_rate=rate, sampling_rate=RATE)(
             _tone(1000)
         )[3].max()
         for rate in (10.0, 20.0, 25.0)
@@ -127,9 +129,11 @@ def test_level_does_not_depend_on_the_band_rate():
 
 
 def test_silence_is_faint_but_there(converter):
-    bands = converter(np.zeros(2000, "float32"))
-    assert bands.shape == (5, MELS)
-    np.testing.assert_allclose(bands, (np.log(FLOOR) - MEAN) / STD, rtol=1e-5)
+    audio_frames = converter(np.zeros(2000, "float32"))
+    assert audio_frames.shape == (5, MELS)
+    np.testing.assert_allclose(
+        audio_frames, (np.log(FLOOR) - MEAN) / STD, rtol=1e-5
+    )
 
 
 def test_pipeline_gives_the_same(converter):
@@ -155,15 +159,17 @@ def test_fft_is_the_power_of_two_that_holds_a_window(converter):
     assert MirasolAudioConverter(8, sampling_rate=16000).fft_length == 2048
 
 
-def test_a_band_must_be_whole_samples():
-    with pytest.raises(ValueError, match="sampling_rate=8000, band_rate=30"):
-        MirasolAudioConverter(MELS, band_rate=30, sampling_rate=8000)
+def test_a_spectrogram_frame_must_be_whole_samples():
+    with pytest.raises(
+        ValueError, match="sampling_rate=8000, audio_frame_rate=30"
+    ):
+        MirasolAudioConverter(MELS, audio_frame_rate=30, sampling_rate=8000)
 
 
 def test_config_round_trip():
     settings = dict(
         num_mels=8,
-        band_rate=40.0,
+        audio_frame_rate=40.0,
         sampling_rate=RATE,
         fft_length=512,
         min_freq=100.0,
@@ -203,9 +209,9 @@ def test_is_adapted_to_mean_0_and_deviation_1_per_bin():
     assert (before != converter(clips[0])).all()
     np.testing.assert_allclose(converter.mean, expected.mean(axis=0), atol=1e-2)
     np.testing.assert_allclose(converter.std, expected.std(axis=0), atol=1e-2)
-    bands = np.concatenate([converter(audio) for audio in clips])
-    np.testing.assert_allclose(bands.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(bands.std(axis=0), 1, rtol=1e-5)
+    audio_frames = np.concatenate([converter(audio) for audio in clips])
+    np.testing.assert_allclose(audio_frames.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(audio_frames.std(axis=0), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["batch", "ragged", "dataset"])
@@ -234,8 +240,11 @@ def test_silence_is_not_blown_up():
     assert np.isfinite(converter(_noise())).all()
 
 
-def test_without_a_band_there_is_nothing_to_adapt_to():
-    with pytest.raises(ValueError, match="at least a band.*no band of audio"):
+def test_without_a_spectrogram_frame_there_is_nothing_to_adapt_to():
+    with pytest.raises(
+        ValueError,
+        match="at least a spectrogram frame.*no spectrogram frame of audio",
+    ):
         _new().adapt(np.zeros(HOP - 1, "float32"))
     with pytest.raises(ValueError, match="must be floating point"):
         _new().adapt([np.zeros(RATE, "int16")])
@@ -251,10 +260,10 @@ def test_adapted_settings_survive_saving():
 
 def test_a_setting_that_is_assigned_takes_effect():
     converter, audio = _new(), _noise()
-    bands = STD * converter(audio) + MEAN
+    audio_frames = STD * converter(audio) + MEAN
     converter.mean, converter.std = np.arange(MELS), 2.0
     np.testing.assert_allclose(
-        converter(audio), (bands - np.arange(MELS)) / 2, atol=1e-4
+        converter(audio), (audio_frames - np.arange(MELS)) / 2, atol=1e-4
     )
     assert converter.get_config()["mean"] == list(range(MELS))
 

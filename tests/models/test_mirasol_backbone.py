@@ -22,7 +22,7 @@ def _config_with_nothing_default():
     return dict(
         vocabulary_size=40,
         frames_per_snippet=4,
-        bands_per_snippet=10,
+        audio_frames_per_snippet=10,
         image_size=(16, 24),
         num_mels=8,
         num_joint_tokens=3,
@@ -154,7 +154,7 @@ def test_parameter_count():
     counts = {
         # One tube of 2 x 8 x 8 RGB pixels, its norm, the positions' gain.
         "video_encoder": (2 * 8 * 8 * 3 * 8 + 8) + 16 + 1 + block(8) + 16,
-        # Patches of 5 bands by 8 mels.
+        # Patches of 5 spectrogram frames by 8 mels.
         "audio_encoder": (5 * 8 * 12 + 12) + 24 + 1 + block(12) + 24,
         # Projections of both, two learned queries.
         "combiner": (8 * 16 + 16) + (12 * 16 + 16) + 2 * 16 + block(16) + 32,
@@ -331,7 +331,10 @@ def test_frames_that_make_no_whole_snippets_are_refused(backbone):
     [
         ({"hidden_dim": 15}, "dim=15, num_heads=2"),
         ({"tubes": [{"kernel": (3, 8, 8)}]}, r"\(3, 8, 8\).*does not fit"),
-        ({"audio_patch_size": (3, 8)}, r"\(3, 8\).*5 bands of 16 mels"),
+        (
+            {"audio_patch_size": (3, 8)},
+            r"\(3, 8\).*5 spectrogram frames of 16 mels",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(change, words):

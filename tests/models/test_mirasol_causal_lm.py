@@ -287,6 +287,64 @@ def test_prompts_may_come_as_arrays_and_as_a_dataset(task):
     assert task.generate(dataset.batch(2).repeat(2)) == ["day", "whee"] * 2
 
 
+def test_a_prompt_may_be_an_array_without_axes(task):
+    inputs = {**_clip(0), "prompts": np.array("see?", object)}
+    assert task.generate(inputs) == "day"
+
+
+def test_clips_of_a_list_are_answered_about_one_by_one(task):
+    clips = [{**_clip(i), "prompts": "see?"} for i in range(2)]
+    assert task.generate(clips) == ["day", "night"]
+    clips[1]["prompts"] = ["see?", "hear?"]
+    answers = ["day", ["night", "whee"]]
+    assert task.generate(clips) == answers
+    assert task.generate(iter(clips)) == answers
+    batch = {**CLIPS, "prompts": ["hear?", "hear?"]}
+    assert task.generate([batch, clips[0]]) == ["hum", "whee", "day"]
+
+
+@pytest.mark.parametrize(
+    "inputs, received",
+    [
+        ("dog.mp4", "str"),
+        (3, "int"),
+        (["dog.mp4"], "list of str"),
+        (np.zeros((2, 3)), "ndarray of ndarray"),
+    ],
+)
+def test_what_is_neither_a_dict_nor_an_iterable_of_dicts(
+    task, inputs, received
+):
+    with pytest.raises(ValueError, match=f"such dicts. Received: {received}$"):
+        task.generate(inputs)
+
+
+def test_there_must_be_a_clip(task):
+    with pytest.raises(ValueError, match=r"There is no clip.*\['prompts'\]"):
+        task.generate({"prompts": "see?"})
+    with pytest.raises(ValueError, match="There is no clip"):
+        task.generate({"prompts": ["see?", "hear?"]})
+
+
+def test_none_says_that_there_is_to_be_no_clip(task):
+    absent = {"videos": None, "audio": None}
+    answer = task.generate({**absent, "prompts": "see?"})
+    clips = {"videos": [CLIPS["videos"][0], None], "audio": None}
+    answers = task.generate({**clips, "prompts": ["see?", "see?"]})
+    assert answers == ["day", answer]
+
+
+@pytest.mark.parametrize("samples", [0, SAMPLES // 2 - 1])
+def test_sound_of_less_than_half_a_snippet_is_no_clip(task, samples):
+    audio = np.zeros(samples, "float32")
+    words = f"Clip 0 has no frame of video, and {samples} samples.*{SAMPLES}"
+    with pytest.raises(ValueError, match=words):
+        task.generate({"audio": audio, "prompts": "hear?"})
+    # Beside video it may be short.
+    clip = {"videos": CLIPS["videos"][0], "audio": audio}
+    assert task.generate({**clip, "prompts": "see?"}) == "day"
+
+
 def test_a_batch_is_answered_as_its_clips_one_by_one(task):
     # Of prompts whose lengths differ, one of them never seen.
     prompts = ["see?", "what do you"]
@@ -313,6 +371,7 @@ def test_max_length_is_that_of_prompt_and_answer_together(task):
     # Start, four letters and the separator leave two for the answer.
     inputs = {**_clip(0), "prompts": "see?"}
     assert task.generate(inputs, max_length=8) == "da"
+    assert task.generate(inputs, max_length=np.int64(8)) == "da"
     with pytest.raises(ValueError, match="6 tokens.*room for 5"):
         task.generate(inputs, max_length=6)
 
@@ -345,6 +404,9 @@ def test_without_a_preprocessor_tokens_come_in_and_go_out(task, monkeypatch):
     expected = [256, *b"see?\nday", 257]
     assert whole["token_ids"][0, : len(expected)].tolist() == expected
     np.testing.assert_array_equal(whole["padding_mask"].sum(axis=1), [10, 12])
+    twice = task.generate([inputs, inputs], stop_token_ids=(257,))
+    for key, values in twice.items():
+        np.testing.assert_array_equal(values, np.tile(outputs[key], (2, 1)))
     endless = task.generate(inputs, stop_token_ids=None, strip_prompt=False)
     assert endless["token_ids"][0, : len(expected)].tolist() == expected
     assert endless["padding_mask"].all()
@@ -543,7 +605,7 @@ def test_lora_trains_two_small_matrices_a_projection(trained):
     "changes, words",
     [
         (
-            {"frames_per_snippet": 4, "bands_per_snippet": 10},
+            {"frames_per_snippet": 4, "audio_frames_per_snippet": 10},
             ["`frames_per_snippet` is 4", "backbone's is 2"],
         ),
         (
@@ -570,8 +632,8 @@ def test_a_preprocessor_for_another_backbone_is_refused(changes, words):
         ({"snippet_seconds": 0.5}, ["`snippet_seconds` is 0.25", "0.5"]),
         ({"vocabulary_size": 257}, ["258 tokens", "257"]),
         (
-            {"bands_per_snippet": 10},
-            ["`bands_per_snippet` is 5", "backbone's is 10"],
+            {"audio_frames_per_snippet": 10},
+            ["`audio_frames_per_snippet` is 5", "backbone's is 10"],
         ),
     ],
 )

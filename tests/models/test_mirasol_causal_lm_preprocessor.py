@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import small_models
 import tensorflow as tf
-from small_models import BANDS
+from small_models import AUDIO_FRAMES
 from small_models import FRAMES
 from small_models import MELS
 from small_models import SAMPLES
@@ -23,6 +23,9 @@ from keras_mirasol.models import MirasolTokenizer
 from keras_mirasol.models import MirasolVideoConverter
 
 TEXTS = {"prompts": "ab", "responses": "c"}
+
+# Says that there is to be no clip.
+NO_CLIP = {"videos": None, "audio": None}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,7 @@ def test_a_clip_of_whole_snippets(preprocessor):
     audio = _noise(3 * SAMPLES)
     x = _features(preprocessor, videos=_video(6), audio=audio)
     assert x["pixel_values"].shape == (3 * FRAMES, SIZE, SIZE, 3)
-    assert x["audio_features"].shape == (3 * BANDS, MELS)
+    assert x["audio_features"].shape == (3 * AUDIO_FRAMES, MELS)
     np.testing.assert_array_equal(
         _grey(x["pixel_values"]), [0, 10, 20, 30, 40, 50]
     )
@@ -118,7 +121,7 @@ def test_less_than_half_a_snippet_is_cut(preprocessor):
 def test_rounds_to_the_nearest_snippet(preprocessor, samples, snippets):
     x = _features(preprocessor, audio=_noise(samples))
     assert x["audio_mask"].tolist() == [True] * snippets
-    assert x["audio_features"].shape == (snippets * BANDS, MELS)
+    assert x["audio_features"].shape == (snippets * AUDIO_FRAMES, MELS)
 
 
 def test_one_frame_is_a_snippet(preprocessor):
@@ -152,12 +155,12 @@ def test_masks_say_which_snippets_have_what(
     assert x["audio_mask"].tolist() == [bool(i) for i in audio_mask]
     count = len(video_mask)
     assert x["pixel_values"].shape == (count * FRAMES, SIZE, SIZE, 3)
-    assert x["audio_features"].shape == (count * BANDS, MELS)
+    assert x["audio_features"].shape == (count * AUDIO_FRAMES, MELS)
     # What is not there is zero.
     pixels = x["pixel_values"].reshape(count, -1)
-    bands = x["audio_features"].reshape(count, -1)
+    audio_frames = x["audio_features"].reshape(count, -1)
     assert not pixels[~x["video_mask"]].any()
-    assert not bands[~x["audio_mask"]].any()
+    assert not audio_frames[~x["audio_mask"]].any()
 
 
 def test_silence_and_black_frames_are_there(preprocessor):
@@ -458,7 +461,7 @@ def test_several_texts_a_clip(preprocessor):
         }
     )
     assert x["token_ids"].shape == y.shape == sample_weight.shape == (2, 2, 24)
-    assert x["audio_features"].shape == (2, BANDS, MELS)
+    assert x["audio_features"].shape == (2, AUDIO_FRAMES, MELS)
     np.testing.assert_array_equal(
         x["token_ids"][1, :, :5],
         [[256, *_ids("c\nf"), 257], [256, *_ids("\ng"), 257, 0]],
@@ -536,7 +539,7 @@ def test_prompts_to_be_continued(preprocessor):
 def test_texts_of_a_batch_stand_together_by_clip(preprocessor):
     x = preprocessor.generate_preprocess(
         {
-            "audio": [_noise(SAMPLES), _noise(10)],
+            "audio": [_noise(SAMPLES), _noise(SAMPLES // 2)],
             "prompts": [["a", "b"], ["c", "d"]],
         }
     )
@@ -545,12 +548,18 @@ def test_texts_of_a_batch_stand_together_by_clip(preprocessor):
 
 
 def test_length_of_prompts_and_answers(preprocessor):
-    x = preprocessor.generate_preprocess({"prompts": "a"}, sequence_length=5)
+    x = preprocessor.generate_preprocess(
+        {**NO_CLIP, "prompts": "a"}, sequence_length=5
+    )
     assert x["token_ids"].tolist() == [[256, *_ids("a\n"), 0, 0]]
     # A prompt of four tokens needs room for one more at least.
-    preprocessor.generate_preprocess({"prompts": "ab"}, sequence_length=5)
+    preprocessor.generate_preprocess(
+        {**NO_CLIP, "prompts": "ab"}, sequence_length=5
+    )
     with pytest.raises(ValueError, match="4 tokens.*room for 3.*max_length"):
-        preprocessor.generate_preprocess({"prompts": "ab"}, sequence_length=4)
+        preprocessor.generate_preprocess(
+            {**NO_CLIP, "prompts": "ab"}, sequence_length=4
+        )
 
 
 def test_generated_tokens_become_texts(preprocessor):
@@ -705,14 +714,14 @@ def test_another_tokenizer_may_be_set():
     preprocessor = small_models.build_preprocessor()
     x = {"prompts": "bell", "responses": "bell"}
     bytes_alone = preprocessor(x)
-    generated = preprocessor.generate_preprocess({"prompts": "bell"})
+    generated = preprocessor.generate_preprocess({**NO_CLIP, "prompts": "bell"})
     preprocessor.tokenizer = _trained()
     expected = small_models.build_preprocessor(tokenizer=_trained())
     _assert_same(preprocessor(x), expected(x))
     assert bytes_alone[0]["padding_mask"].sum() == 11
     assert preprocessor(x)[0]["padding_mask"].sum() == 5
     assert generated["padding_mask"].sum() == 6
-    x = preprocessor.generate_preprocess({"prompts": "bell"})
+    x = preprocessor.generate_preprocess({**NO_CLIP, "prompts": "bell"})
     assert x["padding_mask"].sum() == 3
 
 
@@ -761,11 +770,11 @@ def test_rates_are_those_of_the_converters(preprocessor):
 
 def test_a_snippet_of_two_durations_is_refused():
     with pytest.raises(ValueError) as raised:
-        small_models.build_preprocessor(bands_per_snippet=6)
+        small_models.build_preprocessor(audio_frames_per_snippet=6)
     for word in (
-        "2 frames at 8.0 a second are 0.25 s",
-        "6 bands at 20.0 a second are 0.3 s",
-        "bands_per_snippet=5",
+        "2 frames at 8.0 per second are 0.25 s",
+        "6 spectrogram frames at 20.0 per second are 0.3 s",
+        "audio_frames_per_snippet=5",
     ):
         assert word in str(raised.value)
 
@@ -774,10 +783,10 @@ def test_the_mended_geometry_is_accepted():
     preprocessor = small_models.build_preprocessor(
         video_converter=MirasolVideoConverter(SIZE, frame_rate=4.0),
         audio_converter=MirasolAudioConverter(
-            MELS, band_rate=40.0, sampling_rate=8000
+            MELS, audio_frame_rate=40.0, sampling_rate=8000
         ),
         frames_per_snippet=3,
-        bands_per_snippet=30,
+        audio_frames_per_snippet=30,
     )
     assert preprocessor.snippet_seconds == 0.75
     x = _features(preprocessor, videos=_video(6), audio=_noise(12000))

@@ -457,7 +457,7 @@ def test_compile_refuses_what_belongs_to_the_model(backbone, argument):
 
 def test_a_preprocessor_for_another_backbone_is_refused(backbone):
     preprocessor = small_models.build_preprocessor(
-        frames_per_snippet=2 * FRAMES, bands_per_snippet=10
+        frames_per_snippet=2 * FRAMES, audio_frames_per_snippet=10
     )
     with pytest.raises(ValueError, match="`frames_per_snippet` is 4"):
         build_pretrainer(preprocessor, backbone)

@@ -93,11 +93,12 @@ def test_clips_are_preprocessed_as_the_backbone_reads_them(name):
         }
     )
     height, width = backbone["image_size"]
-    frames, bands = (
-        2 * backbone[f"{media}_per_snippet"] for media in ("frames", "bands")
+    frames, audio_frames = (
+        2 * backbone[f"{media}_per_snippet"]
+        for media in ("frames", "audio_frames")
     )
     assert x["pixel_values"].shape == (frames, height, width, 3)
-    assert x["audio_features"].shape == (bands, backbone["num_mels"])
+    assert x["audio_features"].shape == (audio_frames, backbone["num_mels"])
     assert x["video_mask"].tolist() == x["audio_mask"].tolist() == [True] * 2
     # Noise is heard in every mel bin: none falls between two frequencies.
     silence = (np.log(1e-6) + 7) / 3.5

@@ -52,4 +52,4 @@ def test_one_replica_keeps_what_it_has():
     for key, tensor in tensors.items():
         assert gathered[key].dtype == tensor.dtype
         assert_same_bits(gathered[key], tensor)
-    assert float(replicas.share_of(ops.array(3.0))) == 3.0
+    assert float(replicas.scale_loss_for_replicas(ops.array(3.0))) == 3.0

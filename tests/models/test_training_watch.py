@@ -16,14 +16,14 @@ STEPS_PER_EXECUTION = 1 if IS_TORCH else 4
 LONG = 160  # steps, more than it takes to be sure
 
 
-def batch(alike=False, pixels=0.0, bands=0.0):
+def batch(alike=False, pixels=0.0, audio_frames=0.0):
     """Noise around these means, or snippets that are all alike."""
     x = small_models.random_inputs(2)
     x["pixel_values"] -= x["pixel_values"].mean() - pixels
-    x["audio_features"] -= x["audio_features"].mean() - bands
+    x["audio_features"] -= x["audio_features"].mean() - audio_frames
     if alike:
         x["pixel_values"][:] = pixels
-        x["audio_features"][:] = bands
+        x["audio_features"][:] = audio_frames
     y = np.roll(x["token_ids"], -1, axis=-1)
     return x, y, np.ones(y.shape, "float32")
 
@@ -80,9 +80,9 @@ def warned(task, data, **settings):
     "means, words",
     [
         ({"pixels": -0.7}, ["`pixel_values` -0.70"]),
-        ({"bands": 1.5}, ["`audio_features` 1.50"]),
+        ({"audio_frames": 1.5}, ["`audio_features` 1.50"]),
         (
-            {"pixels": 0.6, "bands": -2.0},
+            {"pixels": 0.6, "audio_frames": -2.0},
             ["`pixel_values` 0.60 and of `audio_features` -2.00"],
         ),
     ],
@@ -96,7 +96,7 @@ def test_inputs_far_off_zero_are_warned_of(task, means, words):
 
 
 def test_inputs_around_zero_are_not(task):
-    assert not warned(task, dataset(2, pixels=0.4, bands=-0.4))
+    assert not warned(task, dataset(2, pixels=0.4, audio_frames=-0.4))
 
 
 def test_what_is_masked_is_no_input(task):

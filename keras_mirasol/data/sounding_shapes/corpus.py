@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_mirasol.data.encoding import encode_clip
 from keras_mirasol.data.manifest import write_manifest
 from keras_mirasol.data.sounding_shapes.frames import render_frames
 from keras_mirasol.data.sounding_shapes.questions import EXTRA_KINDS
@@ -16,6 +15,7 @@ from keras_mirasol.data.sounding_shapes.scene import SAMPLING_RATE
 from keras_mirasol.data.sounding_shapes.scene import sample_scene
 from keras_mirasol.data.sounding_shapes.sounds import render_audio
 from keras_mirasol.data.sounding_shapes.styles import check_style
+from keras_mirasol.data.write_clip import write_clip
 
 
 def corpus_scene(index, *, seed=0, style="day"):
@@ -120,7 +120,7 @@ def write_corpus(
     for index in range(num_clips):
         scene = corpus_scene(index, seed=seed, style=style)
         media = f"media/{index:06d}.mp4"
-        encode_clip(
+        write_clip(
             folder / media,
             render_frames(scene),
             render_audio(scene),

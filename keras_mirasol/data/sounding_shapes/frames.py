@@ -70,7 +70,7 @@ def render_frames(scene):
         scene: a `Scene`.
 
     Returns:
-        uint8 array of shape `(frames, 64, 64, 3)`, RGB: 16 frames a second,
+        uint8 array of shape `(frames, 64, 64, 3)`, RGB: 16 frames per second,
         so 32 in a clip of 2 seconds.
 
     Example:

@@ -103,7 +103,7 @@ def render_audio(scene):
 
     Returns:
         float32 array of shape `(samples,)`, mono, within `[-1, 1]`: 16000
-        samples a second, so 32000 in a clip of 2 seconds.
+        samples per second, so 32000 in a clip of 2 seconds.
 
     Example:
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from keras_mirasol.data import sounding_shapes
-from keras_mirasol.data.encoding import encode_clip
 from keras_mirasol.data.sounding_shapes.frames import RGB
+from keras_mirasol.data.write_clip import write_clip
+
+pytestmark = pytest.mark.any_backend
 
 # White shapes, 40 pixels across, standing still in the middle of black.
 STILL = {
@@ -179,7 +181,7 @@ def test_colours_and_shapes_are_recognised_at_half_size(
         frames = sounding_shapes.render_frames(scene)
         if encoded:
             path = tmp_path / "clip.mp4"
-            encode_clip(
+            write_clip(
                 path,
                 frames,
                 np.zeros(32000),

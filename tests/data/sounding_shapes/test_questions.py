@@ -8,6 +8,8 @@ import pytest
 
 from keras_mirasol.data import sounding_shapes
 
+pytestmark = pytest.mark.any_backend
+
 ALL_KINDS = (*sounding_shapes.KINDS, *sounding_shapes.EXTRA_KINDS)
 
 SCENE = sounding_shapes.Scene(

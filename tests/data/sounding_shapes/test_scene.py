@@ -5,6 +5,8 @@ import pytest
 
 from keras_mirasol.data import sounding_shapes
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_events_are_distinct_and_seeded():
     scenes = [

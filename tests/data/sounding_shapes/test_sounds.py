@@ -5,6 +5,8 @@ import pytest
 
 from keras_mirasol.data import sounding_shapes
 
+pytestmark = pytest.mark.any_backend
+
 SLOT = 8000  # samples
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from keras_mirasol.data import sounding_shapes
 
+pytestmark = pytest.mark.any_backend
+
 NIGHTS = [sounding_shapes.corpus_scene(i, style="night") for i in range(40)]
 
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 
-def encode_clip(path, frames, audio, *, frame_rate, sampling_rate):
+def write_clip(path, frames, audio, *, frame_rate, sampling_rate):
     """Writes frames and audio as an MP4 file (H.264 and AAC).
 
     Both streams start at time zero: the container's edit list hides the
@@ -20,8 +20,8 @@ def encode_clip(path, frames, audio, *, frame_rate, sampling_rate):
         frames: uint8 array of shape `(frames, height, width, 3)`, RGB, with
             even height and width.
         audio: float array of shape `(samples,)`, mono, within `[-1, 1]`.
-        frame_rate: int, float or `fractions.Fraction`. Frames a second.
-        sampling_rate: int. Samples a second; one that AAC knows.
+        frame_rate: int, float or `fractions.Fraction`. Frames per second.
+        sampling_rate: int. Samples per second; one that AAC knows.
 
     Raises:
         ValueError: if `frames` or `audio` has another shape or type than
@@ -33,11 +33,11 @@ def encode_clip(path, frames, audio, *, frame_rate, sampling_rate):
     ```python
     import numpy as np
 
-    from keras_mirasol.data.encoding import encode_clip
+    from keras_mirasol.data.write_clip import write_clip
 
     frames = np.zeros((32, 64, 64, 3), dtype="uint8")
     audio = np.zeros(32000, dtype="float32")
-    encode_clip("dark.mp4", frames, audio, frame_rate=16, sampling_rate=16000)
+    write_clip("dark.mp4", frames, audio, frame_rate=16, sampling_rate=16000)
     ```
     """
     import av

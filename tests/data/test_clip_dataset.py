@@ -13,10 +13,13 @@ from media_files import write_media
 
 from keras_mirasol.data import ClipAugmentation
 from keras_mirasol.data import clip_dataset
+from keras_mirasol.data import clip_reader
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import read_manifest
 from keras_mirasol.data import write_manifest
-from keras_mirasol.data.clip_reader import Clip
+from keras_mirasol.data.manifest import MEDIA_KEYS
+
+pytestmark = pytest.mark.any_backend
 
 # Clip `i` is grey of level 40 * i and lasts 1 + i / 2 seconds. Its lines, of
 # which there are `_LINES[i]`, have prompts such as "2 b" and responses "b".
@@ -48,27 +51,27 @@ def manifest(tmp_path_factory):
 
 
 class TinyPreprocessor:
-    """Snippets of half a second: 2 frames of 4x6, 2 bands of 3 mels."""
+    """Snippets of half a second: 2 frames of 4x6, and 2 of 3 mels."""
 
     frame_rate = 4.0
     sampling_rate = 8000
 
     def preprocess_clip(self, videos, audio):
         frames = tf.shape(videos)[0]
-        bands = tf.shape(audio)[0] // 2000
-        snippets = tf.maximum(-(-frames // 2), -(-bands // 2))
+        audio_frames = tf.shape(audio)[0] // 2000
+        snippets = tf.maximum(-(-frames // 2), -(-audio_frames // 2))
         pixels = tf.image.resize(videos, (4, 6))
         pixels = tf.pad(pixels, [(0, 2 * snippets - frames), *[(0, 0)] * 3])
-        loudness = tf.reshape(tf.abs(audio[: 2000 * bands]), (-1, 2000))
+        loudness = tf.reshape(tf.abs(audio[: 2000 * audio_frames]), (-1, 2000))
         loudness = tf.reduce_mean(loudness, axis=1, keepdims=True)
-        loudness = tf.pad(loudness, [(0, 2 * snippets - bands), (0, 0)])
+        loudness = tf.pad(loudness, [(0, 2 * snippets - audio_frames), (0, 0)])
         return {
             "pixel_values": tf.ensure_shape(pixels, (None, 4, 6, 3)),
             "audio_features": tf.ensure_shape(
                 tf.tile(loudness, (1, 3)), (None, 3)
             ),
             "video_mask": tf.fill([snippets], frames > 0),
-            "audio_mask": tf.fill([snippets], bands > 0),
+            "audio_mask": tf.fill([snippets], audio_frames > 0),
         }
 
     def preprocess_texts(self, prompts, responses):
@@ -102,13 +105,14 @@ def prompts_of(token_ids):
 @pytest.fixture
 def loads(monkeypatch):
     """Counts how often each file is loaded."""
-    counts, load = Counter(), Clip.load
+    counts = Counter()
 
-    def counting(self, **rates):
-        counts.update(path.rsplit("/")[-1] for path in self.paths)
-        return load(self, **rates)
+    def counting(line, **rates):
+        paths = [line[key] for key in MEDIA_KEYS if key in line]
+        counts.update(path.rsplit("/")[-1] for path in paths)
+        return load_clip(line, **rates)
 
-    monkeypatch.setattr(Clip, "load", counting)
+    monkeypatch.setattr(clip_reader, "load_clip", counting)
     return counts
 
 
@@ -217,13 +221,11 @@ class TestOrder:
     def test_the_order_does_not_depend_on_which_clip_is_ready(
         self, manifest, monkeypatch
     ):
-        load = Clip.load
+        def slow_at_first(line, **rates):
+            time.sleep(0.3 if line.get("media", "").endswith("0.mp4") else 0)
+            return load_clip(line, **rates)
 
-        def slow_at_first(self, **rates):
-            time.sleep(0.3 if self.paths[0].endswith("0.mp4") else 0)
-            return load(self, **rates)
-
-        monkeypatch.setattr(Clip, "load", slow_at_first)
+        monkeypatch.setattr(clip_reader, "load_clip", slow_at_first)
         dataset = clip_dataset(manifest, batch_size=2, num_parallel=4)
         assert flat(dataset) == ALL
 
@@ -333,13 +335,12 @@ class TestBatches:
         self, manifest, monkeypatch
     ):
         rates = []
-        load = Clip.load
 
-        def noting(self, **options):
+        def noting(line, **options):
             rates.append(options)
-            return load(self, **options)
+            return load_clip(line, **options)
 
-        monkeypatch.setattr(Clip, "load", noting)
+        monkeypatch.setattr(clip_reader, "load_clip", noting)
         list(clip_dataset(manifest, TinyPreprocessor(), batch_size=4))
         assert rates == [{"frame_rate": 4.0, "sampling_rate": 8000}] * 4
 

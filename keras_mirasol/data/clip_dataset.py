@@ -8,9 +8,10 @@ import tensorflow as tf
 
 import keras_mirasol.data.iterators_at_exit  # noqa: F401
 from keras_mirasol.data.augmentation import as_augmentation
+from keras_mirasol.data.clip_reader import Clip
 from keras_mirasol.data.clip_reader import ClipReader
-from keras_mirasol.data.clip_reader import group_lines
 from keras_mirasol.data.clip_texts import ClipTexts
+from keras_mirasol.data.group_lines import group_lines
 from keras_mirasol.data.manifest import lines_of
 from keras_mirasol.data.modality_dropout import ModalityDropout
 from keras_mirasol.data.salts import with_salts
@@ -151,7 +152,8 @@ def clip_dataset(
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
     num_parallel = num_parallel or os.cpu_count()
-    clips = group_lines(lines_of(manifest, "manifest"))
+    lines = lines_of(manifest, "manifest")
+    clips = [Clip(group) for group in group_lines(lines)]
     if on_error == "raise":
         _check_media(clips)
     reader = ClipReader(clips, preprocessor, skip=on_error == "skip")
@@ -236,7 +238,7 @@ def _check_media(clips):
     numbers = {}
     for clip in clips:
         for path in clip.paths:
-            numbers.setdefault(path, []).extend(clip.numbers)
+            numbers.setdefault(path, []).extend(clip.lines)
     missing = [
         f"'{path}' (line{'s'[: len(lines) > 1]} {', '.join(map(str, lines))})"
         for path, lines in numbers.items()

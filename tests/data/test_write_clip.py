@@ -4,7 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from keras_mirasol.data.encoding import encode_clip
+from keras_mirasol.data.write_clip import write_clip
+
+pytestmark = pytest.mark.any_backend
 
 
 def decode(path):
@@ -39,7 +41,7 @@ def test_a_flash_and_a_click_at_one_time_stay_together(
     audio = np.where(time >= moment, np.sin(2 * np.pi * 880 * time), 0) / 2
 
     path = tmp_path / "clip.mp4"
-    encode_clip(
+    write_clip(
         path,
         frames,
         audio,
@@ -62,9 +64,7 @@ def test_a_flash_and_a_click_at_one_time_stay_together(
 def test_colours_are_kept_and_their_matrix_is_named(tmp_path, colour):
     frames = np.full((4, 32, 32, 3), colour, dtype="uint8")
     path = tmp_path / "clip.mp4"
-    encode_clip(
-        path, frames, np.zeros(4000), frame_rate=16, sampling_rate=16000
-    )
+    write_clip(path, frames, np.zeros(4000), frame_rate=16, sampling_rate=16000)
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
     assert (frame.colorspace, frame.color_range) == (5, 1)  # BT.601, limited
@@ -75,7 +75,7 @@ def test_colours_are_kept_and_their_matrix_is_named(tmp_path, colour):
 def test_an_existing_file_is_replaced(tmp_path):
     path = tmp_path / "clip.mp4"
     for count in (8, 4):
-        encode_clip(
+        write_clip(
             path,
             np.zeros((count, 32, 32, 3), dtype="uint8"),
             np.zeros(4000),
@@ -110,5 +110,5 @@ def test_arguments_that_cannot_be_encoded_are_refused(
     }
     path = tmp_path / "clip.mp4"
     with pytest.raises(ValueError, match=message):
-        encode_clip(path, **{**arguments, **change})
+        write_clip(path, **{**arguments, **change})
     assert not path.exists()

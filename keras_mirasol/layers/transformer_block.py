@@ -1,0 +1,210 @@
+"""A pre-norm Transformer block with an optional cache."""
+
+import keras
+from keras import ops
+
+from keras_mirasol.layers.almost_zero import almost_zero
+from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.gelu import gelu
+from keras_mirasol.layers.layer_norm import layer_norm
+from keras_mirasol.layers.projection import projection
+
+
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class TransformerBlock(keras.layers.Layer):
+    """A pre-norm Transformer block, optionally attending to a memory.
+
+    ```
+    x = x + self_attention(norm(x))
+    x = x + cross_attention(norm(x), memory)      if there is a memory
+    x = x + mlp(norm(x))
+    ```
+
+    Args:
+        dim: int. Width of `x`.
+        num_heads: int. Attention heads; must divide `dim`.
+        mlp_dim: int. Width of the MLP's hidden layer.
+        memory_dim: int. Width of a memory that the block attends to. Defaults
+            to `None`: there is none, and no cross attention.
+        rotary_wavelength: float or `None`. Base of rotary positions in self
+            attention. Defaults to `None`, no positions.
+        dropout: float. Defaults to `0.0`.
+        **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+        x: tensor of shape `(batch, length, dim)`.
+        attention_mask: bool tensor that broadcasts to `(batch, heads, length,
+            keys)`, `True` where `x` may attend.
+        cache: tensor of shape `(batch, 2, max_length, heads, head_dim)`, the
+            keys and values up to `start`. Defaults to `None`, no cache.
+        start: int or scalar int tensor. Position of `x[:, 0]`.
+        memory_key_values: keys and values of the memory, from
+            `memory_key_values()`, for `texts_per_clip * batch` rows of `x` at
+            a time: rows of one clip stand together and share its memory.
+        memory_mask: bool tensor `(memory_batch, memory_length)`.
+
+    Returns:
+        `x` transformed; with `cache`, a pair `(x, cache)`.
+
+    Raises:
+        ValueError: if `cache` has no room for `x`, `memory_key_values` are
+            missing, or rows of `x` cannot be shared out to the memories.
+
+    Example:
+    ```python
+    block = keras_mirasol.layers.TransformerBlock(64, 4, 256)
+    block(np.random.normal(size=(2, 5, 64))).shape  # (2, 5, 64)
+    ```
+    """
+
+    def __init__(
+        self,
+        dim,
+        num_heads,
+        mlp_dim,
+        memory_dim=None,
+        rotary_wavelength=None,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.num_heads = num_heads
+        self.mlp_dim = mlp_dim
+        self.memory_dim = memory_dim
+        self.rotary_wavelength = rotary_wavelength
+        self.dropout = dropout
+
+        policy = self.dtype_policy
+        self.self_attention_norm = layer_norm("self_attention_norm", policy)
+        self.self_attention = Attention(
+            num_heads,
+            dim,
+            rotary_wavelength=rotary_wavelength,
+            dropout=dropout,
+            dtype=policy,
+            name="self_attention",
+        )
+        if memory_dim is not None:
+            self.cross_attention_norm = layer_norm(
+                "cross_attention_norm", policy
+            )
+            self.cross_attention = Attention(
+                num_heads,
+                dim,
+                memory_dim=memory_dim,
+                dropout=dropout,
+                output_initializer=almost_zero(0.1),
+                dtype=policy,
+                name="cross_attention",
+            )
+        self.mlp_norm = layer_norm("mlp_norm", policy)
+        self.mlp_hidden = projection(
+            mlp_dim, activation=gelu, dtype=policy, name="mlp_hidden"
+        )
+        self.mlp_output = projection(dim, dtype=policy, name="mlp_output")
+        self.mlp_dropout = keras.layers.Dropout(dropout, dtype=policy)
+
+    def build(self, x_shape):
+        self.self_attention_norm.build(x_shape)
+        self.self_attention.build(x_shape)
+        if self.memory_dim is not None:
+            self.cross_attention_norm.build(x_shape)
+            self.cross_attention.build(x_shape)
+        self.mlp_norm.build(x_shape)
+        self.mlp_hidden.build(x_shape)
+        self.mlp_output.build((*x_shape[:-1], self.mlp_dim))
+
+    def memory_key_values(self, memory):
+        """Keys and values of a memory of shape `(batch, length, features)`."""
+        return self.cross_attention.key_values(memory)
+
+    def call(
+        self,
+        x,
+        attention_mask=None,
+        cache=None,
+        start=0,
+        memory_key_values=None,
+        memory_mask=None,
+        training=None,
+    ):
+        normed = self.self_attention_norm(x)
+        key_values = self.self_attention.key_values(normed, start)
+        if cache is not None:
+            _check_room(cache, x, start)
+            key_values = cache = ops.slice_update(
+                cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
+            )
+        x = x + self.self_attention(
+            normed,
+            key_values,
+            attention_mask=attention_mask,
+            start=start,
+            training=training,
+        )
+        if self.memory_dim is not None:
+            x = x + self._attend_to_memory(
+                self.cross_attention_norm(x),
+                memory_key_values,
+                memory_mask,
+                training,
+            )
+        x = x + self._mlp(self.mlp_norm(x), training)
+        return x if cache is None else (x, cache)
+
+    def _attend_to_memory(self, x, key_values, mask, training):
+        _check_memory(key_values, x)
+        # All texts of a clip, end to end, are one long query to its memory.
+        texts_shape = ops.shape(x)
+        clips = ops.shape(key_values)[0]
+        x = ops.reshape(x, (clips, -1, self.dim))
+        if mask is not None:
+            mask = mask[:, None, None, :]
+        x = self.cross_attention(
+            x, key_values, attention_mask=mask, training=training
+        )
+        return ops.reshape(x, texts_shape)
+
+    def _mlp(self, x, training):
+        x = self.mlp_output(self.mlp_hidden(x))
+        return self.mlp_dropout(x, training=training)
+
+    def compute_output_shape(self, x_shape):
+        return x_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "num_heads": self.num_heads,
+            "mlp_dim": self.mlp_dim,
+            "memory_dim": self.memory_dim,
+            "rotary_wavelength": self.rotary_wavelength,
+            "dropout": self.dropout,
+        }
+
+
+def _check_room(cache, x, start):
+    """Refuses a cache that is too short; backends would clip `start`."""
+    room, length = cache.shape[2], x.shape[1]
+    if isinstance(start, int) and length is not None and start + length > room:
+        raise ValueError(
+            f"A cache of {room} positions has no room for {length} from "
+            f"`start` = {start} on. Make longer caches with `empty_caches()`."
+        )
+
+
+def _check_memory(key_values, x):
+    """Refuses rows that cannot be shared out to the memories."""
+    if key_values is None:
+        raise ValueError(
+            "A block with a `memory_dim` needs `memory_key_values`. Make "
+            "them with `memory_key_values(memory)`."
+        )
+    rows, clips = x.shape[0], key_values.shape[0]
+    if rows is not None and clips is not None and rows % clips:
+        raise ValueError(
+            "The rows of `x` must be as many for each clip of "
+            f"`memory_key_values`. Received: {rows} rows and {clips} clips"
+        )

@@ -1,0 +1,67 @@
+"""What binds to private parts of Keras still finds them."""
+
+import inspect
+
+import keras
+import keras_hub
+import pytest
+import small_models
+import tensorflow as tf
+
+from keras_mirasol import keras_compat
+from keras_mirasol import models
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets") / "mine"
+    small_models.build_task().save_to_preset(str(folder))
+    return folder
+
+
+def test_the_class_that_saved_a_preset(preset, tmp_path):
+    assert keras_compat.saved_class(str(preset)) is models.MirasolCausalLM
+    small_models.build_backbone().save_to_preset(str(tmp_path / "backbone"))
+    saved = keras_compat.saved_class(str(tmp_path / "backbone"))
+    assert saved is models.MirasolBackbone
+    assert keras_compat.saved_class(str(tmp_path / "nowhere")) is None
+
+
+def test_the_class_that_saved_a_preset_elsewhere(preset, tmp_path, monkeypatch):
+    # What is fetched is kept there.
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    # A file system of TensorFlow's, which KerasHub copies from as from gs://.
+    elsewhere = "ram://presets/mine"
+    for path in preset.iterdir():
+        if path.suffix == ".json":
+            tf.io.gfile.makedirs(elsewhere)
+            tf.io.gfile.copy(str(path), f"{elsewhere}/{path.name}", True)
+    assert keras_compat.saved_class(elsewhere) is models.MirasolCausalLM
+
+
+def test_layers_within_a_layer_at_any_depth():
+    inner = keras.layers.Dense(2)
+    outer = keras.Sequential([keras.Sequential([inner])])
+    assert inner in keras_compat.layers_within(outer)
+    assert outer not in keras_compat.layers_within(outer)
+
+
+def test_a_dropped_layer_is_gone_and_others_are_tracked_as_before():
+    converter = keras_hub.layers.VideoConverter(image_size=(4, 4))
+    dropped = converter.image_converter
+    keras_compat.drop_layer(converter, "image_converter")
+    converter.added = keras.layers.Dense(2)
+    assert not hasattr(converter, "image_converter")
+    layers = list(keras_compat.layers_within(converter))
+    assert layers == [converter.added] and dropped not in layers
+
+
+def test_cloning_by_layers_is_refused_with_what_to_do():
+    task = small_models.build_task()
+    with pytest.raises(ValueError, match=r"task\.from_config\(task\.get_c"):
+        keras.models.clone_model(task)
+    copy = task.from_config(task.get_config())
+    assert type(copy) is type(task)
+    # Seen from without, the constructor is as it was written.
+    parameters = inspect.signature(models.MirasolCausalLM).parameters
+    assert list(parameters)[:3] == ["backbone", "preprocessor", "text_weight"]
