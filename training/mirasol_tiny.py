@@ -196,9 +196,7 @@ def main():
     whole = [line for line in lines if line["kind"] != "moment"]
 
     after_moments = settings.out / "after_moments"
-    if (after_moments / "task.json").exists():
-        task = models.MirasolCausalLM.from_preset(str(after_moments))
-    else:
+    if not (after_moments / "task.json").exists():
         if settings.preset:
             task = models.MirasolCausalLM.from_preset(settings.preset)
             task.preprocessor.adapt(lines)
@@ -214,6 +212,9 @@ def main():
             texts_per_clip=4,
         )
         task.save_to_preset(str(after_moments))
+    # Made anew: Keras lets a model that was restored in the middle of one
+    # `fit()` begin the next one in the middle as well.
+    task = models.MirasolCausalLM.from_preset(str(after_moments))
     train(
         task, "clips", whole, valid, settings, batch_size=16, texts_per_clip=12
     )

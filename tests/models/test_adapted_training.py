@@ -10,10 +10,7 @@ from small_models import FRAMES
 from small_models import SAMPLES
 from small_models import SIZE
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax",
-    reason="takes a while, and no backend can change it",
-)
+pytestmark = pytest.mark.any_backend
 
 CLIPS, SNIPPETS, BATCH = 120, 3, 6
 EPOCHS = 15  # of 20 steps

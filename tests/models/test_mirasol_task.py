@@ -244,6 +244,7 @@ def test_an_embedder_from_elsewhere_is_the_one_that_was_saved(
     tmp_path, monkeypatch
 ):
     # What is fetched is kept there.
+    (tmp_path / "kept").mkdir()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "kept"))
     pretrainer = MirasolPretrainer(
         small_models.build_backbone(),
