@@ -1,15 +1,23 @@
 """Mirasol3B, the multimodal autoregressive model, for Keras 3.
 
 The backend is chosen by `KERAS_BACKEND`, as in all of Keras. The public
-namespaces are `layers`, `models`, `data`, `losses`, `metrics` and
-`evaluation`; each is imported when it is first used.
+namespaces are `layers`, `models`, `preprocessing`, `data`, `losses`, `metrics`
+and `evaluation`; each is imported when it is first used.
 """
 
 import importlib
 
 from keras_mirasol.version import __version__
 
-_NAMESPACES = ("data", "evaluation", "layers", "losses", "metrics", "models")
+_NAMESPACES = (
+    "data",
+    "evaluation",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "preprocessing",
+)
 
 __all__ = ["__version__", *_NAMESPACES]
 

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "layers": {"layers"},
     "losses": {"losses"},
     "metrics": {"metrics"},
-    "data": {"data"},
+    "preprocessing": {"preprocessing"},
+    "data": {"data", "preprocessing"},
     "models": {
         "data",
         "keras_compat",
@@ -33,6 +34,7 @@ MAY_IMPORT = {
         "losses",
         "metrics",
         "models",
+        "preprocessing",
     },
     # And no more of these than is public; see below.
     "evaluation": {*NAMESPACES},

@@ -4,11 +4,11 @@ import json
 import os
 import re
 
-from keras_mirasol.data.byte_pairs import BEGINNING
-from keras_mirasol.data.byte_pairs import FIRST_MERGED
-from keras_mirasol.data.byte_pairs import WORDS
-from keras_mirasol.data.byte_pairs import byte_symbols
 from keras_mirasol.data.manifest import read_manifest
+from keras_mirasol.preprocessing.byte_pairs import BEGINNING
+from keras_mirasol.preprocessing.byte_pairs import FIRST_MERGED
+from keras_mirasol.preprocessing.byte_pairs import WORDS
+from keras_mirasol.preprocessing.byte_pairs import byte_symbols
 
 
 def learn_merges(texts, vocabulary_size):

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.data.media import load_clip
+from keras_mirasol.preprocessing.absent import NO_AUDIO
+from keras_mirasol.preprocessing.absent import NO_VIDEO
 
 _SPAN_KEYS = (*MEDIA_KEYS, "start", "end")
 
@@ -116,8 +118,8 @@ class ClipReader:
 
     def _load_arrays(self, index):
         clip = self._load_or_drop(int(index))
-        videos = clip.get("videos", np.zeros((0, 1, 1, 3), "uint8"))
-        audio = clip.get("audio", np.zeros((0,), "float32"))
+        videos = clip.get("videos", NO_VIDEO)
+        audio = clip.get("audio", NO_AUDIO)
         return np.bool_(clip), videos, audio
 
     def _load_or_drop(self, index):

@@ -4,12 +4,13 @@ import keras
 import keras_hub
 import numpy as np
 
-from keras_mirasol.data.graph import in_graph
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import plain_floats
 from keras_mirasol.models.clip_statistics import signals
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
+from keras_mirasol.preprocessing.graph import in_graph
+from keras_mirasol.preprocessing.log_mel import log_mel
 
 # In units of the natural logarithm, about 2 dB: a mel bin that is silent
 # throughout must not be blown up to a deviation of 1.
@@ -154,8 +155,6 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     @in_graph
     def unscaled(self, audio):
         """Log-mel spectrogram frames, `log(mel + floor)`."""
-        from keras_mirasol.data.log_mel import log_mel
-
         return log_mel(audio, self.mel_spectrogram, self.floor)
 
     @in_graph

@@ -6,10 +6,10 @@ import numpy as np
 from keras import ops
 
 from keras_mirasol import losses
-from keras_mirasol.models.clip_inputs import dicts_of
-from keras_mirasol.models.clip_inputs import is_one_clip
-from keras_mirasol.models.clip_inputs import to_python
 from keras_mirasol.models.objective_task import ObjectiveTask
+from keras_mirasol.preprocessing.clip_inputs import dicts_of
+from keras_mirasol.preprocessing.clip_inputs import is_one_clip
+from keras_mirasol.preprocessing.clip_inputs import to_python
 
 _EXPECTED = 'dict with `"videos"` and/or `"audio"` and `"prompts"`'
 

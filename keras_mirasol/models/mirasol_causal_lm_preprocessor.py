@@ -4,13 +4,6 @@ import keras
 import keras_hub
 import numpy as np
 
-from keras_mirasol.data.graph import in_graph
-from keras_mirasol.data.graph import is_symbolic
-from keras_mirasol.models.clip_inputs import NO_AUDIO
-from keras_mirasol.models.clip_inputs import NO_VIDEO
-from keras_mirasol.models.clip_inputs import check_clips_are_there
-from keras_mirasol.models.clip_inputs import check_symbolic_inputs
-from keras_mirasol.models.clip_inputs import standardize_inputs
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import raw_clips
 from keras_mirasol.models.mirasol_audio_converter import MirasolAudioConverter
@@ -18,6 +11,15 @@ from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
 from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
 from keras_mirasol.models.shipped_presets import ShippedPresets
+from keras_mirasol.preprocessing import text_packing
+from keras_mirasol.preprocessing.absent import NO_AUDIO
+from keras_mirasol.preprocessing.absent import NO_VIDEO
+from keras_mirasol.preprocessing.clip_features import ClipConverter
+from keras_mirasol.preprocessing.clip_inputs import check_clips_are_there
+from keras_mirasol.preprocessing.clip_inputs import check_symbolic_inputs
+from keras_mirasol.preprocessing.clip_inputs import standardize_inputs
+from keras_mirasol.preprocessing.graph import in_graph
+from keras_mirasol.preprocessing.graph import is_symbolic
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -200,7 +202,7 @@ class MirasolCausalLMPreprocessor(
                 'these in `x["responses"]`, and nothing beside `x`.'
             )
         if isinstance(x, dict) and any(map(is_symbolic, x.values())):
-            clips = self._preprocess_symbolic(x, check_symbolic_inputs(x))
+            clips = self._convert_symbolic(x, check_symbolic_inputs(x))
             texts = self.preprocess_texts(
                 x["prompts"], x["responses"], sequence_length
             )
@@ -217,23 +219,15 @@ class MirasolCausalLMPreprocessor(
         x_texts, y, sample_weight = texts
         return {**clips, **x_texts}, y, sample_weight
 
-    def _preprocess_symbolic(self, x, is_single):
+    def _convert_symbolic(self, x, is_single):
         """Features of a clip, or of a batch of clips, in a graph."""
-        from keras_mirasol.data import snippets
-
         videos, audio = x.get("videos"), x.get("audio")
         if is_single:
-            return self.preprocess_clip(
+            return self._clip_converter.convert(
                 NO_VIDEO if videos is None else videos,
                 NO_AUDIO if audio is None else audio,
             )
-        return snippets.map_clips(
-            self.preprocess_clip,
-            self._count_snippets,
-            videos,
-            audio,
-            batch_size=snippets.length(x["prompts"]),
-        )
+        return self._clip_converter.convert_batch(videos, audio, x["prompts"])
 
     @in_graph
     def preprocess_clip(self, videos, audio, num_snippets=None):
@@ -251,42 +245,15 @@ class MirasolCausalLMPreprocessor(
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
             `"audio_mask"`.
         """
-        from keras_mirasol.data import snippets
+        return self._clip_converter.convert(videos, audio, num_snippets)
 
-        frames, audio_frames = (
+    @property
+    def _clip_converter(self):
+        return ClipConverter(
+            self.video_converter,
+            self.audio_converter,
             self.frames_per_snippet,
             self.audio_frames_per_snippet,
-        )
-        with_video, with_audio, longest = self._count_snippets(
-            snippets.length(videos), snippets.length(audio)
-        )
-        if num_snippets is None:
-            num_snippets = longest
-        pixel_values = snippets.fit_length(
-            self.video_converter(videos), with_video * frames, repeat_last=True
-        )
-        audio_features = self.audio_converter(
-            snippets.fit_length(audio, with_audio * self._samples_per_snippet)
-        )
-        return {
-            "pixel_values": snippets.fit_length(
-                pixel_values, num_snippets * frames
-            ),
-            "audio_features": snippets.fit_length(
-                audio_features, num_snippets * audio_frames
-            ),
-            "video_mask": snippets.first_snippets(with_video, num_snippets),
-            "audio_mask": snippets.first_snippets(with_audio, num_snippets),
-        }
-
-    def _count_snippets(self, frames, samples):
-        """Snippets with video, with audio, and in all, of these lengths."""
-        from keras_mirasol.data import snippets
-
-        return snippets.count_both(
-            frames,
-            self.frames_per_snippet,
-            samples,
             self._samples_per_snippet,
         )
 
@@ -315,8 +282,6 @@ class MirasolCausalLMPreprocessor(
 
     @in_graph
     def _pack(self, prompts, responses, sequence_length):
-        from keras_mirasol.data import text_packing
-
         def tokens(texts):
             return self.tokenizer(text_packing.flatten_texts(texts))
 

@@ -5,12 +5,12 @@ import keras_hub
 import numpy as np
 
 from keras_mirasol import keras_compat
-from keras_mirasol.models.clip_inputs import count_clips
-from keras_mirasol.models.clip_inputs import dicts_of
 from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
 from keras_mirasol.models.mirasol_task import MirasolTask
 from keras_mirasol.models.mirasol_task import encode_text
 from keras_mirasol.models.mirasol_task import snippet_mask
+from keras_mirasol.preprocessing.clip_inputs import count_clips
+from keras_mirasol.preprocessing.clip_inputs import dicts_of
 
 CLIP_INPUTS = ("pixel_values", "audio_features", "video_mask", "audio_mask")
 TEXT_INPUTS = ("token_ids", "padding_mask")

@@ -4,12 +4,12 @@ import keras
 import keras_hub
 
 from keras_mirasol.data.byte_pair_training import learn_merges
-from keras_mirasol.data.byte_pairs import PAD
-from keras_mirasol.data.byte_pairs import BytePairs
-from keras_mirasol.data.byte_pairs import byte_symbols
-from keras_mirasol.data.graph import is_symbolic
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
+from keras_mirasol.preprocessing.byte_pairs import PAD
+from keras_mirasol.preprocessing.byte_pairs import BytePairs
+from keras_mirasol.preprocessing.byte_pairs import byte_symbols
+from keras_mirasol.preprocessing.graph import is_symbolic
 
 START_TOKEN, END_TOKEN = SPECIAL_TOKENS = ("<start>", "<end>")
 BYTES = {symbol: byte for byte, symbol in enumerate(byte_symbols())}

@@ -5,12 +5,12 @@ import keras_hub
 import numpy as np
 
 from keras_mirasol import keras_compat
-from keras_mirasol.data.graph import in_graph
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import plain_floats
 from keras_mirasol.models.clip_statistics import signals
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
+from keras_mirasol.preprocessing.graph import in_graph
 
 # In grey levels of 255. What deviates less is noise of cameras and codecs: a
 # constant channel must not be blown up to a deviation of 1.

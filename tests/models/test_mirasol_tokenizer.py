@@ -9,9 +9,9 @@ import tensorflow as tf
 import tokenizers
 
 from keras_mirasol.data import write_manifest
-from keras_mirasol.data.byte_pairs import BEGINNING
-from keras_mirasol.data.byte_pairs import WORDS
 from keras_mirasol.models import MirasolTokenizer
+from keras_mirasol.preprocessing.byte_pairs import BEGINNING
+from keras_mirasol.preprocessing.byte_pairs import WORDS
 
 CORPUS = [
     "what is heard while the red ball is seen?",

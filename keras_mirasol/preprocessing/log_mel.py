@@ -14,6 +14,17 @@ def log_mel(audio, mel_spectrogram, floor):
 
     Returns:
         A float32 tensor of shape `(samples // stride, mels)`.
+
+    Example:
+    ```python
+    mel_spectrogram = keras.layers.MelSpectrogram(
+        fft_length=2048, sequence_stride=800, sequence_length=1600,
+        num_mel_bins=32, min_freq=40.0, sampling_rate=16000, power_to_db=False,
+    )
+    frames = keras_mirasol.preprocessing.log_mel(
+        tf.zeros((32000,)), mel_spectrogram, floor=1e-6
+    )  # (40, 32)
+    ```
     """
     hop = mel_spectrogram.sequence_stride
     # The layer centres window j on sample `j * hop` of what it is given, and

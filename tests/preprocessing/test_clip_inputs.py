@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mirasol.models.clip_inputs import check_symbolic_inputs
-from keras_mirasol.models.clip_inputs import standardize_inputs
+from keras_mirasol.preprocessing.clip_inputs import check_symbolic_inputs
+from keras_mirasol.preprocessing.clip_inputs import standardize_inputs
 
 pytestmark = pytest.mark.any_backend
 

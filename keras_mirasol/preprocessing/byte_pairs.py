@@ -6,8 +6,10 @@ way through: a call outside of a pipeline runs the same graph.
 """
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
 
-from keras_mirasol.data.graph import in_graph
+from keras_mirasol.preprocessing.graph import in_graph
 
 PAD = 0
 # What is merged comes after the bytes, start and end.
@@ -106,8 +108,6 @@ class BytePairs:
         Raises:
             ValueError: if `texts` are no strings, or have a higher rank.
         """
-        import tensorflow as tf
-
         received = texts
         try:
             # An empty list has no type of its own.
@@ -143,8 +143,6 @@ class BytePairs:
         Returns:
             A string, or a list of strings; in a graph a string tensor.
         """
-        import tensorflow as tf
-
         with tf.device("cpu"):
             if isinstance(ids, list | tuple):
                 ids = tf.ragged.constant(ids, tf.int32)
@@ -173,9 +171,6 @@ class BytePairs:
         Returns:
             A tuple of int32 `(tokens,)` and int64 `(texts,)`.
         """
-        import tensorflow as tf
-        import tensorflow_text as tf_text
-
         if len(self._keys):
             texts = tf.strings.regex_replace(texts, BEGINNING, r" \1")
         # To `regex_split`, NUL would be the end.
@@ -191,8 +186,6 @@ class BytePairs:
 
     def _merge_words(self, words):
         """Ragged token ids `(words, tokens)` of words."""
-        import tensorflow as tf
-
         count = tf.size(words, tf.int64)
         text = tf.strings.reduce_join(words)
         ids = tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
@@ -209,8 +202,6 @@ class BytePairs:
 
     def _merge_once(self, ids, rows, _):
         """Merges the best pair of each word, the first of equals."""
-        import tensorflow as tf
-
         size = tf.size(ids, tf.int64)
         places = tf.range(size)
         keys = tf.cast(ids, tf.int64) * self._size
@@ -242,8 +233,6 @@ class BytePairs:
         Returns:
             A string tensor `(texts,)`, of valid UTF-8.
         """
-        import tensorflow as tf
-
         is_token = (ids >= 0) & (ids < self._size)
         tokens = tf.gather(self._tokens, tf.where(is_token, ids, self._size))
         texts = tf.strings.reduce_join(
@@ -258,6 +247,4 @@ class BytePairs:
 
 def is_ragged(value):
     """Whether a value is a ragged tensor."""
-    import tensorflow as tf
-
     return isinstance(value, tf.RaggedTensor)

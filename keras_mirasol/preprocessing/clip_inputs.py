@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from keras_mirasol.preprocessing.absent import NO_AUDIO
+from keras_mirasol.preprocessing.absent import NO_VIDEO
+
 KEYS = ("videos", "audio", "prompts", "responses")
-NO_VIDEO = np.zeros((0, 1, 1, 3), "uint8")
-NO_AUDIO = np.zeros((0,), "float32")
-
-
 _BOTH_OR_NEITHER = (
     '`"videos"` and `"audio"` must both be one clip or both be a batch. For '
     "one clip give videos of shape (frames, height, width, 3) and mono audio "

@@ -22,6 +22,15 @@ def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
     Raises:
         tf.errors.InvalidArgumentError: if a text has more tokens than fit, or
             a prompt alone leaves no room for an answer.
+
+    Example:
+    ```python
+    token_ids, _, _ = keras_mirasol.preprocessing.pack_texts(
+        tf.ragged.constant([[5, 6]]), tf.ragged.constant([[7]]),
+        start=1, end=2, pad=0, length=6,
+    )
+    token_ids  # [[1, 5, 6, 7, 2, 0]]
+    ```
     """
     texts = prompt_tokens.nrows()
     segments = [_column(texts, start), tf.cast(prompt_tokens, tf.int32)]

@@ -1,4 +1,6 @@
 import gc
+import multiprocessing
+import os
 import weakref
 
 import keras
@@ -6,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mirasol.data import graph
-from keras_mirasol.data.graph import in_graph
-from keras_mirasol.data.graph import is_symbolic
+from keras_mirasol.preprocessing import graph
+from keras_mirasol.preprocessing.graph import in_graph
+from keras_mirasol.preprocessing.graph import is_symbolic
 
 
 class Scaler:
@@ -141,3 +143,23 @@ def test_ints_of_any_kind_are_static(repeats):
     assert y.shape == (6,)
     assert scaler.scale(np.ones(4, "float32"), None, 2)["y"].shape == (8,)
     assert scaler.traces == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_is_told_instead_of_left_hanging():
+    scaler, x = Scaler(2.0), np.ones(3, "float32")
+    scaler.scale(x)
+    processes = multiprocessing.get_context("fork")
+    receiver, sender = processes.Pipe(duplex=False)
+
+    def work():
+        try:
+            sender.send(scaler.scale(x)["y"].sum())
+        except RuntimeError as error:
+            sender.send(str(error))
+
+    worker = processes.Process(target=work)
+    worker.start()
+    assert receiver.poll(60)
+    assert 'multiprocessing_context="spawn"' in receiver.recv()
+    worker.join()

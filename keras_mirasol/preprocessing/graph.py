@@ -3,10 +3,15 @@
 import functools
 import json
 import numbers
+import os
 import re
 import weakref
 
+import tensorflow as tf
+
 _GRAPHS = weakref.WeakKeyDictionary()
+# Whether this process was forked from one where TensorFlow had run.
+_is_broken_by_fork = False
 
 
 def in_graph(method):
@@ -28,15 +33,32 @@ def in_graph(method):
 
     Returns:
         The decorated method. Called eagerly, it raises a `ValueError` with
-        the words of a `tf.debugging.Assert` that fails.
+        the words of a `tf.debugging.Assert` that fails, and a `RuntimeError`
+        in a forked process where TensorFlow would hang.
+
+    Example:
+    ```python
+    class Halver:
+        @keras_mirasol.preprocessing.in_graph
+        def halve(self, x):
+            return x / 2
+
+    Halver().halve(np.ones(3, "float32"))  # array([0.5, 0.5, 0.5])
+    ```
     """
 
     @functools.wraps(method)
     def wrapper(self, *args):
-        import tensorflow as tf
-
         if not tf.executing_eagerly():
             return method(self, *args)
+        if _is_broken_by_fork:
+            raise RuntimeError(
+                "Clips and texts are preprocessed by TensorFlow, which does "
+                "not work in a process that was forked from one where it has "
+                "run. Start worker processes anew, by "
+                '`multiprocessing_context="spawn"` of a PyTorch `DataLoader` '
+                'or `multiprocessing.get_context("spawn")`, or use threads.'
+            )
         static = {
             place: arg if arg is None else int(arg)
             for place, arg in enumerate(args)
@@ -78,8 +100,6 @@ def _graphs_of(owner):
 
 def _any_length(tensor):
     """The type of tensors of other lengths; channels, the last axis, stay."""
-    import tensorflow as tf
-
     shape = tensor.shape.as_list()
     channels = shape[-1:] if len(shape) > 1 else []
     lengths = [None] * (len(shape) - len(channels))
@@ -88,8 +108,6 @@ def _any_length(tensor):
 
 def _trace(owner, method, num_args, static, signature):
     """A graph of a method whose static arguments are given by place."""
-    import tensorflow as tf
-
     # A weak reference, or the graph would keep its own key alive.
     owner = weakref.ref(owner)
 
@@ -116,16 +134,28 @@ def _without_graph(error):
 
 def outside_graph(function):
     """Calls a function outside of the graph that is being traced, if any."""
-    import tensorflow as tf
-
     with tf.init_scope():
         return function()
 
 
 def is_symbolic(value):
     """Whether a value is a tensor of a graph that is being traced."""
-    import tensorflow as tf
-
     return not tf.executing_eagerly() and isinstance(
         value, (tf.Tensor, tf.RaggedTensor)
     )
+
+
+def _note_fork():
+    """Finds out, in a forked process, whether TensorFlow has run before."""
+    global _is_broken_by_fork
+    threading = tf.config.threading
+    try:
+        # Refused once TensorFlow has started, and changes nothing.
+        threading.set_inter_op_parallelism_threads(
+            threading.get_inter_op_parallelism_threads()
+        )
+    except RuntimeError:
+        _is_broken_by_fork = True
+
+
+os.register_at_fork(after_in_child=_note_fork)

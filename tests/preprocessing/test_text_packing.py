@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_mirasol.data import text_packing
+from keras_mirasol.preprocessing import text_packing
 
 pytestmark = pytest.mark.any_backend
 

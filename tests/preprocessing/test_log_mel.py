@@ -3,7 +3,7 @@ import numpy as np
 import numpy_log_mel
 import pytest
 
-from keras_mirasol.data.log_mel import log_mel
+from keras_mirasol.preprocessing.log_mel import log_mel
 
 RATE, HOP, MELS = 8000, 400, 16
 FLOOR = 1e-6

@@ -1,0 +1,17 @@
+"""Raw clips and texts to what the model reads, as TensorFlow graphs."""
+
+from keras_mirasol.preprocessing.clip_features import ClipConverter
+from keras_mirasol.preprocessing.graph import in_graph
+from keras_mirasol.preprocessing.log_mel import log_mel
+from keras_mirasol.preprocessing.snippets import count_snippets
+from keras_mirasol.preprocessing.snippets import fit_length
+from keras_mirasol.preprocessing.text_packing import pack_texts
+
+__all__ = [
+    "ClipConverter",
+    "count_snippets",
+    "fit_length",
+    "in_graph",
+    "log_mel",
+    "pack_texts",
+]
