@@ -12,6 +12,41 @@ from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers import VideoEncoder
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
+# Parts that may be given ready: what they are made of otherwise, with the names
+# of sizes here and there.
+_PARTS = {
+    "video_encoder": (
+        VideoEncoder,
+        {
+            "tubes": "tubes",
+            "video_hidden_dim": "dim",
+            "video_num_layers": "num_layers",
+            "video_num_heads": "num_heads",
+        },
+    ),
+    "audio_encoder": (
+        AudioEncoder,
+        {
+            "audio_patch_size": "patch_size",
+            "audio_hidden_dim": "dim",
+            "audio_num_layers": "num_layers",
+            "audio_num_heads": "num_heads",
+        },
+    ),
+    "token_embedding": (
+        keras.layers.ReversibleEmbedding,
+        {"text_hidden_dim": "output_dim"},
+    ),
+    "text_decoder": (
+        TextDecoder,
+        {
+            "text_hidden_dim": "dim",
+            "text_num_layers": "num_layers",
+            "text_num_heads": "num_heads",
+        },
+    ),
+}
+
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
@@ -34,19 +69,20 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         image_size: int or pair of ints (height, width) of a frame.
         num_mels: int. Mel bins of a spectrogram frame.
         num_joint_tokens: int. Joint tokens of a snippet, m.
-        tubes: list of dicts. The video tubes; see
-            `keras_mirasol.layers.TubeEmbedding`.
-        audio_patch_size: pair of ints, (frames, mels) of a spectrogram patch.
-        video_hidden_dim: int. Width of the video encoder.
-        video_num_layers: int. Depth of the video encoder.
-        video_num_heads: int. Heads of the video encoder.
-        audio_hidden_dim: int. Width of the audio encoder.
-        audio_num_layers: int. Depth of the audio encoder.
-        audio_num_heads: int. Heads of the audio encoder.
         hidden_dim: int. Width of joint tokens and snippet latents.
         num_heads: int. Heads of the Combiner and the snippet Transformer.
         combiner_num_layers: int. Depth of the Combiner.
         latent_num_layers: int. Depth of the snippet Transformer.
+        tubes: list of dicts. The video tubes; see
+            `keras_mirasol.layers.TubeEmbedding`. This and the next eight are
+            needed unless the part that they describe is given ready.
+        video_hidden_dim: int. Width of the video encoder.
+        video_num_layers: int. Depth of the video encoder.
+        video_num_heads: int. Heads of the video encoder.
+        audio_patch_size: pair of ints, (frames, mels) of a spectrogram patch.
+        audio_hidden_dim: int. Width of the audio encoder.
+        audio_num_layers: int. Depth of the audio encoder.
+        audio_num_heads: int. Heads of the audio encoder.
         text_hidden_dim: int. Width of the text decoder.
         text_num_layers: int. Depth of the text decoder.
         text_num_heads: int. Heads of the text decoder.
@@ -59,6 +95,13 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         stem_filters: sequence of ints. Convolutional stem of the video
             encoder; see `keras_mirasol.layers.VideoEncoder`. Defaults to
             `()`.
+        video_encoder: a ready layer with the interface of
+            `keras_mirasol.layers.VideoEncoder`, such as one with pretrained
+            weights: from frames and a mask to tokens `(batch, T, n, dim)`.
+            Defaults to `None`: made of the numbers above.
+        audio_encoder: likewise, of `keras_mirasol.layers.AudioEncoder`.
+        text_decoder: likewise, of `keras_mirasol.layers.TextDecoder`.
+        token_embedding: likewise, of `keras.layers.ReversibleEmbedding`.
         snippet_seconds: float. Duration of a snippet. Defaults to `1.0`.
         time_wavelengths: pair of floats, shortest and longest wavelength of
             the snippets' positions in time, in seconds. Defaults to `None`;
@@ -106,24 +149,28 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         image_size,
         num_mels,
         num_joint_tokens,
-        tubes,
-        audio_patch_size,
-        video_hidden_dim,
-        video_num_layers,
-        video_num_heads,
-        audio_hidden_dim,
-        audio_num_layers,
-        audio_num_heads,
         hidden_dim,
         num_heads,
         combiner_num_layers,
         latent_num_layers,
-        text_hidden_dim,
-        text_num_layers,
-        text_num_heads,
+        tubes=None,
+        video_hidden_dim=None,
+        video_num_layers=None,
+        video_num_heads=None,
+        audio_patch_size=None,
+        audio_hidden_dim=None,
+        audio_num_layers=None,
+        audio_num_heads=None,
+        text_hidden_dim=None,
+        text_num_layers=None,
+        text_num_heads=None,
         combiner="transformer",
         combiner_settings=None,
         stem_filters=(),
+        video_encoder=None,
+        audio_encoder=None,
+        text_decoder=None,
+        token_embedding=None,
         snippet_seconds=1.0,
         time_wavelengths=None,
         dropout=0.0,
@@ -134,27 +181,43 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             image_size = (image_size, image_size)
         height, width = image_size
 
+        ready = dict(
+            video_encoder=video_encoder,
+            audio_encoder=audio_encoder,
+            token_embedding=token_embedding,
+            text_decoder=text_decoder,
+        )
+        sizes = dict(
+            tubes=tubes,
+            video_hidden_dim=video_hidden_dim,
+            video_num_layers=video_num_layers,
+            video_num_heads=video_num_heads,
+            audio_patch_size=audio_patch_size,
+            audio_hidden_dim=audio_hidden_dim,
+            audio_num_layers=audio_num_layers,
+            audio_num_heads=audio_num_heads,
+            text_hidden_dim=text_hidden_dim,
+            text_num_layers=text_num_layers,
+            text_num_heads=text_num_heads,
+        )
+
         # === Layers ===
-        self.video_encoder = VideoEncoder(
-            frames_per_snippet,
-            tubes,
-            video_hidden_dim,
-            video_num_layers,
-            video_num_heads,
+        self.video_encoder = _ready_or_made(
+            "video_encoder",
+            ready,
+            sizes,
+            frames_per_snippet=frames_per_snippet,
             stem_filters=stem_filters,
             dropout=dropout,
             dtype=dtype,
-            name="video_encoder",
         )
-        self.audio_encoder = AudioEncoder(
-            audio_frames_per_snippet,
-            audio_patch_size,
-            audio_hidden_dim,
-            audio_num_layers,
-            audio_num_heads,
+        self.audio_encoder = _ready_or_made(
+            "audio_encoder",
+            ready,
+            sizes,
+            audio_frames_per_snippet=audio_frames_per_snippet,
             dropout=dropout,
             dtype=dtype,
-            name="audio_encoder",
         )
         self.combiner = _get_combiner(
             combiner,
@@ -178,53 +241,47 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             dtype=dtype,
             name="snippet_transformer",
         )
-        self.token_embedding = keras.layers.ReversibleEmbedding(
-            vocabulary_size,
-            text_hidden_dim,
+        self.token_embedding = _ready_or_made(
+            "token_embedding",
+            ready,
+            sizes,
+            input_dim=vocabulary_size,
             embeddings_initializer=keras.initializers.RandomNormal(
-                stddev=text_hidden_dim**-0.5
+                stddev=(text_hidden_dim or 1) ** -0.5
             ),
             dtype=dtype,
-            name="token_embedding",
         )
-        self.text_decoder = TextDecoder(
-            text_num_layers,
-            text_hidden_dim,
-            text_num_heads,
+        self.text_decoder = _ready_or_made(
+            "text_decoder",
+            ready,
+            sizes,
             memory_dim=hidden_dim,
             dropout=dropout,
             dtype=dtype,
-            name="text_decoder",
         )
 
         # === Functional Model ===
-        pixel_values = keras.Input(
-            (None, height, width, 3), name="pixel_values"
-        )
-        audio_features = keras.Input((None, num_mels), name="audio_features")
-        video_mask = keras.Input((None,), dtype="bool", name="video_mask")
-        audio_mask = keras.Input((None,), dtype="bool", name="audio_mask")
-        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-        padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
-        joint_tokens = self._fuse(
-            pixel_values, audio_features, video_mask, audio_mask
-        )
+        inputs = {
+            name: keras.Input(shape, dtype=input_dtype, name=name)
+            for name, shape, input_dtype in (
+                ("pixel_values", (None, height, width, 3), None),
+                ("audio_features", (None, num_mels), None),
+                ("video_mask", (None,), "bool"),
+                ("audio_mask", (None,), "bool"),
+                ("token_ids", (None,), "int32"),
+                ("padding_mask", (None,), "bool"),
+            )
+        }
+        joint_tokens = self.encode_snippets(inputs)
         snippet_latents = self.snippet_transformer(joint_tokens)
-        sequence_output = self.text_decoder(
-            self.token_embedding(token_ids),
+        sequence_output = self.decode_text(
+            inputs["token_ids"],
+            inputs["padding_mask"],
             snippet_latents,
-            ops.logical_or(video_mask, audio_mask),
-            padding_mask,
+            snippet_mask(inputs),
         )
         super().__init__(
-            inputs={
-                "pixel_values": pixel_values,
-                "audio_features": audio_features,
-                "video_mask": video_mask,
-                "audio_mask": audio_mask,
-                "token_ids": token_ids,
-                "padding_mask": padding_mask,
-            },
+            inputs=inputs,
             outputs={
                 "joint_tokens": joint_tokens,
                 "snippet_latents": snippet_latents,
@@ -241,56 +298,102 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.image_size = tuple(image_size)
         self.num_mels = num_mels
         self.num_joint_tokens = num_joint_tokens
-        self.tubes = self.video_encoder.embedding.tubes
-        self.audio_patch_size = tuple(audio_patch_size)
-        self.video_hidden_dim = video_hidden_dim
-        self.video_num_layers = video_num_layers
-        self.video_num_heads = video_num_heads
-        self.audio_hidden_dim = audio_hidden_dim
-        self.audio_num_layers = audio_num_layers
-        self.audio_num_heads = audio_num_heads
+        for name, size in sizes.items():
+            setattr(self, name, size)
+        if tubes is not None:
+            self.tubes = self.video_encoder.embedding.tubes
+            self.audio_patch_size = audio_patch_size and tuple(audio_patch_size)
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
         self.combiner_num_layers = combiner_num_layers
         self.latent_num_layers = latent_num_layers
-        self.text_hidden_dim = text_hidden_dim
-        self.text_num_layers = text_num_layers
-        self.text_num_heads = text_num_heads
         self.combiner_kind = combiner
         self.combiner_settings = dict(combiner_settings or {})
         self.stem_filters = tuple(stem_filters)
         self.snippet_seconds = snippet_seconds
         self.time_wavelengths = self.snippet_transformer.wavelengths
         self.dropout = dropout
+        self._ready_parts = tuple(n for n in ready if ready[n] is not None)
 
-    def _fuse(self, pixel_values, audio_features, video_mask, audio_mask):
+    def encode_snippets(self, inputs):
+        """Joint tokens: what is seen and heard in each snippet, fused.
+
+        Args:
+            inputs: dict with the inputs of the backbone that are about clips.
+
+        Returns:
+            A tensor of shape `(batch, T, m, hidden_dim)`. The snippet
+            Transformer makes snippet latents of it.
+        """
+        video_mask, audio_mask = inputs["video_mask"], inputs["audio_mask"]
         return self.combiner(
-            self.video_encoder(pixel_values, video_mask),
-            self.audio_encoder(audio_features, audio_mask),
+            self.video_encoder(inputs["pixel_values"], video_mask),
+            self.audio_encoder(inputs["audio_features"], audio_mask),
             video_mask,
             audio_mask,
         )
 
-    def encode_clip(self, pixel_values, audio_features, video_mask, audio_mask):
-        """What text attends to: the clip's part of the forward pass.
+    def encode_memory(self, inputs):
+        """What text attends to of clips, made once for all texts and tokens.
+
+        Args:
+            inputs: as for `encode_snippets()`.
 
         Returns:
             What `TextDecoder.encode_memory()` makes of the snippet latents.
         """
-        joint_tokens = self._fuse(
-            pixel_values, audio_features, video_mask, audio_mask
-        )
         return self.text_decoder.encode_memory(
-            self.snippet_transformer(joint_tokens),
-            ops.logical_or(video_mask, audio_mask),
+            self.snippet_transformer(self.encode_snippets(inputs)),
+            snippet_mask(inputs),
+        )
+
+    def decode_text(
+        self,
+        token_ids,
+        padding_mask,
+        snippet_latents=None,
+        snippet_mask=None,
+        training=None,
+    ):
+        """Hidden states of texts that attend to their clips.
+
+        Args:
+            token_ids: int tensor `(batch * texts_per_clip, L)`.
+            padding_mask: bool tensor of the same shape.
+            snippet_latents: tensor `(batch, T, m, hidden_dim)`. Defaults to
+                `None`: texts are shown a clip without any snippet.
+            snippet_mask: bool tensor `(batch, T)`, which snippets exist.
+            training: bool. Defaults to `None`.
+
+        Returns:
+            A tensor of shape `(batch * texts_per_clip, L, text_hidden_dim)`.
+        """
+        if snippet_latents is None:
+            snippet_latents = ops.zeros(
+                (1, 1, self.num_joint_tokens, self.hidden_dim),
+                self.snippet_transformer.compute_dtype,
+            )
+            snippet_mask = ops.zeros((1, 1), "bool")
+        return self.text_decoder(
+            self.token_embedding(token_ids),
+            snippet_latents,
+            snippet_mask,
+            padding_mask,
+            training=training,
         )
 
     def get_config(self):
         combiner = self.combiner_kind
         if not isinstance(combiner, str):
             combiner = keras.layers.serialize(self.combiner)
+        ready = {
+            name: keras.layers.serialize(getattr(self, name))
+            for name in self._ready_parts
+        }
         return {
             **super().get_config(),
+            **dict.fromkeys(_PARTS),
+            **ready,
             "vocabulary_size": self.vocabulary_size,
             "frames_per_snippet": self.frames_per_snippet,
             "audio_frames_per_snippet": self.audio_frames_per_snippet,
@@ -298,10 +401,10 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "num_mels": self.num_mels,
             "num_joint_tokens": self.num_joint_tokens,
             "tubes": self.tubes,
-            "audio_patch_size": self.audio_patch_size,
             "video_hidden_dim": self.video_hidden_dim,
             "video_num_layers": self.video_num_layers,
             "video_num_heads": self.video_num_heads,
+            "audio_patch_size": self.audio_patch_size,
             "audio_hidden_dim": self.audio_hidden_dim,
             "audio_num_layers": self.audio_num_layers,
             "audio_num_heads": self.audio_num_heads,
@@ -319,6 +422,49 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "time_wavelengths": self.time_wavelengths,
             "dropout": self.dropout,
         }
+
+
+def snippet_mask(inputs):
+    """Which snippets have video or audio, `(batch, T)`."""
+    return ops.logical_or(inputs["video_mask"], inputs["audio_mask"])
+
+
+def _ready_or_made(name, ready, sizes, **settings):
+    """A part of the backbone: the layer that is given, or one of these sizes.
+
+    Args:
+        name: str. One of `_PARTS`.
+        ready: dict of the parts that are given, or `None`.
+        sizes: dict of all sizes that are given, or `None`.
+        **settings: further arguments of a layer that is made.
+    """
+    part = ready[name]
+    layer_class, arguments = _PARTS[name]
+    own = {size: sizes[size] for size in arguments}
+    if part is None:
+        if None in own.values():
+            raise ValueError(
+                f"Give all of {list(own)}, or `{name}`, a ready layer. "
+                f"Received: {own}"
+            )
+        own = {arguments[size]: own[size] for size in own}
+        return layer_class(name=name, **own, **settings)
+    # The width of text is that of both its parts.
+    own.pop("text_hidden_dim", None)
+    given = [size for size in own if own[size] is not None]
+    if given:
+        raise ValueError(
+            f"{given} describe the `{name}` that is made where none is given. "
+            "Leave them out beside a ready one."
+        )
+    if isinstance(part, dict):
+        part = keras.layers.deserialize(part)
+    if not isinstance(part, keras.layers.Layer):
+        raise ValueError(
+            f"`{name}` must be a layer with the interface of "
+            f"`{layer_class.__name__}`. Received: {part!r}"
+        )
+    return part
 
 
 def _get_combiner(combiner, settings, *, snippet_seconds, wavelengths, **sizes):

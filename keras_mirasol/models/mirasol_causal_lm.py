@@ -266,12 +266,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         token_ids = inputs["token_ids"]
         padding_mask = ops.cast(inputs["padding_mask"], "bool")
         rows, length = ops.shape(token_ids)
-        memory = backbone.encode_clip(
-            inputs["pixel_values"],
-            inputs["audio_features"],
-            ops.cast(inputs["video_mask"], "bool"),
-            ops.cast(inputs["audio_mask"], "bool"),
-        )
+        memory = backbone.encode_memory(inputs)
 
         def decode(tokens, caches, start):
             return backbone.text_decoder.decode(

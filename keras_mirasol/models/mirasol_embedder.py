@@ -5,10 +5,9 @@ import keras_hub
 import numpy as np
 
 from keras_mirasol import keras_compat
+from keras_mirasol.models.mirasol_backbone import snippet_mask
 from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
 from keras_mirasol.models.mirasol_task import MirasolTask
-from keras_mirasol.models.mirasol_task import encode_text
-from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.preprocessing.clip_inputs import count_clips
 from keras_mirasol.preprocessing.clip_inputs import dicts_of
 
@@ -68,16 +67,16 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
         **kwargs,
     ):
         inputs = backbone.input
+        snippets = snippet_mask(inputs)
+        padding_mask = inputs["padding_mask"]
+        text_embeddings = text_embedding(
+            backbone.decode_text(inputs["token_ids"], padding_mask),
+            padding_mask,
+        )
+        latents = backbone(inputs)["snippet_latents"]
         outputs = {
-            "clip_embeddings": clip_embedding(
-                backbone.output["snippet_latents"], snippet_mask(inputs)
-            ),
-            "text_embeddings": text_embedding(
-                encode_text(
-                    backbone, inputs["token_ids"], inputs["padding_mask"]
-                ),
-                inputs["padding_mask"],
-            ),
+            "clip_embeddings": clip_embedding(latents, snippets),
+            "text_embeddings": text_embeddings,
         }
         super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.clip_embedding = clip_embedding
@@ -86,11 +85,10 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
         # The two halves, each of which is compiled by itself.
         self.clip_model = keras.Model(
             {name: inputs[name] for name in CLIP_INPUTS},
-            outputs["clip_embeddings"],
+            clip_embedding(backbone.output["snippet_latents"], snippets),
         )
         self.text_model = keras.Model(
-            {name: inputs[name] for name in TEXT_INPUTS},
-            outputs["text_embeddings"],
+            {name: inputs[name] for name in TEXT_INPUTS}, text_embeddings
         )
 
     @classmethod

@@ -11,9 +11,8 @@ from keras_mirasol.layers import MatchingHead
 from keras_mirasol.layers import ScaledSimilarity
 from keras_mirasol.layers import TextEmbedding
 from keras_mirasol.models import replicas
-from keras_mirasol.models.mirasol_task import encode_text
+from keras_mirasol.models.mirasol_backbone import snippet_mask
 from keras_mirasol.models.mirasol_task import precision
-from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.models.mirasol_task import text_rows
 from keras_mirasol.models.objective_task import ObjectiveTask
 
@@ -151,19 +150,20 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
         # === Functional Model ===
         inputs = backbone.input
         snippets = snippet_mask(inputs)
-        joint_tokens = backbone.output["joint_tokens"]
-        latents = backbone.output["snippet_latents"]
-        hidden_states = backbone.output["sequence_output"]
+        padding_mask = inputs["padding_mask"]
+        # Whole only where all of it is of use: what is not would be computed.
+        is_whole = (text_weight or matching_weight) and not mask_rate
+        read = backbone(inputs) if is_whole else backbone.output
+        joint_tokens = read["joint_tokens"]
+        latents = read["snippet_latents"]
+        hidden_states = read["sequence_output"]
         if mask_rate:
             masking = JointTokenMasking(
                 mask_rate, seed, dtype=dtype, name="joint_token_masking"
             )
             latents = backbone.snippet_transformer(masking(joint_tokens))
-            hidden_states = backbone.text_decoder(
-                backbone.token_embedding(inputs["token_ids"]),
-                latents,
-                snippets,
-                inputs["padding_mask"],
+            hidden_states = backbone.decode_text(
+                inputs["token_ids"], padding_mask, latents, snippets
             )
         outputs = {"joint_tokens": joint_tokens}
         if text_weight:
@@ -173,15 +173,11 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
         if contrastive_weight:
             outputs["clip_embeddings"] = clip_embedding(latents, snippets)
             outputs["text_embeddings"] = text_embedding(
-                encode_text(
-                    backbone, inputs["token_ids"], inputs["padding_mask"]
-                ),
-                inputs["padding_mask"],
+                backbone.decode_text(inputs["token_ids"], padding_mask),
+                padding_mask,
             )
         if matching_weight:
-            outputs["match_logits"] = matching_head(
-                hidden_states, inputs["padding_mask"]
-            )
+            outputs["match_logits"] = matching_head(hidden_states, padding_mask)
             outputs["snippet_latents"] = latents
         super().__init__(
             backbone,
@@ -258,13 +254,11 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
         texts = ops.concatenate([texts, wrong_texts], axis=0)
         clips = ops.concatenate([wrong_clips, clips], axis=0)
         padding_mask = ops.take(batch["padding_mask"], texts, axis=0)
-        hidden_states = self.backbone.text_decoder(
-            self.backbone.token_embedding(
-                ops.take(batch["token_ids"], texts, axis=0)
-            ),
+        hidden_states = self.backbone.decode_text(
+            ops.take(batch["token_ids"], texts, axis=0),
+            padding_mask,
             ops.take(y_pred["snippet_latents"], clips, axis=0),
             ops.take(snippets, clips, axis=0),
-            padding_mask,
             training=training,
         )
         wrong = self.matching_head(hidden_states, padding_mask)

@@ -304,34 +304,10 @@ def text_rows(values):
     return ops.reshape(values, (-1, ops.shape(values)[-1]))
 
 
-def snippet_mask(x):
-    """Which snippets have video or audio, `(batch, T)`."""
-    return ops.logical_or(
-        ops.cast(x["video_mask"], "bool"), ops.cast(x["audio_mask"], "bool")
-    )
-
-
 def precision(backbone):
     """The dtype policy of layers beside a backbone, be it quantized or not."""
     policy = backbone.dtype_policy
     return getattr(policy, "default_policy", policy)
-
-
-def encode_text(backbone, token_ids, padding_mask):
-    """Hidden states of texts by themselves, `(texts, L, text_hidden_dim)`.
-
-    The text decoder is shown a clip without any snippet.
-    """
-    no_latents = ops.zeros(
-        (1, 1, backbone.num_joint_tokens, backbone.hidden_dim),
-        backbone.compute_dtype,
-    )
-    return backbone.text_decoder(
-        backbone.token_embedding(token_ids),
-        no_latents,
-        ops.zeros((1, 1), "bool"),
-        padding_mask,
-    )
 
 
 def _check_match(backbone, preprocessor):

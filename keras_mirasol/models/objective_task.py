@@ -12,9 +12,9 @@ from keras_mirasol.layers import SpectrogramReconstruction
 from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
 from keras_mirasol.models.default_optimizer import default_optimizer
+from keras_mirasol.models.mirasol_backbone import snippet_mask
 from keras_mirasol.models.mirasol_task import MirasolTask
 from keras_mirasol.models.mirasol_task import precision
-from keras_mirasol.models.mirasol_task import snippet_mask
 from keras_mirasol.models.training_watch import RecentMeans
 from keras_mirasol.models.training_watch import TrainingWatch
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import small_models
 from keras import ops
+from small_models import AUDIO_FRAMES
 from small_models import BACKBONE
 from small_models import FRAMES
 
+from keras_mirasol.layers import AudioEncoder
+from keras_mirasol.layers import TextDecoder
 from keras_mirasol.layers import TokenTuringCombiner
 from keras_mirasol.models import MirasolBackbone
 
@@ -16,6 +19,53 @@ from keras_mirasol.models import MirasolBackbone
 @pytest.fixture(scope="module")
 def backbone():
     return small_models.shared_task().backbone
+
+
+READY = ("video_encoder", "audio_encoder", "token_embedding", "text_decoder")
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class MeanColours(keras.layers.Layer):
+    """An encoder of one's own: a token of each frame's mean colour."""
+
+    def __init__(self, dim, **kwargs):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.projection = keras.layers.Dense(dim, name="projection")
+
+    def build(self, x_shape):
+        self.projection.build((None, None, None, x_shape[-1]))
+
+    def call(self, x, snippet_mask=None):
+        means = ops.mean(x, axis=(2, 3))
+        means = ops.reshape(means, (ops.shape(x)[0], -1, FRAMES, 3))
+        return self.projection(means)
+
+    def compute_output_shape(self, x_shape, *_, **__):
+        return (x_shape[0], None, FRAMES, self.dim)
+
+    def get_config(self):
+        return {**super().get_config(), "dim": self.dim}
+
+
+def ready_parts():
+    return {
+        "video_encoder": MeanColours(6, name="mean_colours"),
+        "audio_encoder": AudioEncoder(AUDIO_FRAMES, (5, 4), 8, 1, 2),
+        "token_embedding": keras.layers.ReversibleEmbedding(258, 12),
+        "text_decoder": TextDecoder(1, 12, 3, memory_dim=16),
+    }
+
+
+def without_sizes(*parts):
+    """Settings of a backbone, save those of parts that are given ready."""
+    return {
+        key: value
+        for key, value in BACKBONE.items()
+        if key == "audio_frames_per_snippet"
+        or not key.startswith(tuple(part.split("_")[0] for part in parts))
+        and not (key == "tubes" and "video_encoder" in parts)
+    }
 
 
 def _config_with_nothing_default():
@@ -113,8 +163,8 @@ def test_texts_of_a_clip_are_as_if_the_clip_were_repeated(backbone):
 def test_every_argument_is_in_the_config():
     settings = _config_with_nothing_default()
     arguments = set(inspect.signature(MirasolBackbone).parameters) - {"kwargs"}
-    # None of them was forgotten here.
-    assert arguments <= set(settings)
+    # None of them was forgotten here, save those that others stand for.
+    assert arguments - set(READY) <= set(settings)
     backbone = MirasolBackbone(**settings)
     config = backbone.get_config()
     for key, value in settings.items():
@@ -315,6 +365,65 @@ def test_settings_of_a_combiner_that_is_a_layer_are_refused():
         small_models.build_backbone(
             combiner=MeanCombiner(2, 16), combiner_settings={"dim": 8}
         )
+
+
+# Parts of one's own
+
+
+def test_parts_may_be_given_ready_and_are_saved(tmp_path):
+    parts = ready_parts()
+    backbone = MirasolBackbone(**without_sizes(*parts), **parts)
+    for name, layer in parts.items():
+        assert getattr(backbone, name) is layer
+    inputs = small_models.random_inputs()
+    outputs = backbone.predict_on_batch(inputs)
+    assert outputs["sequence_output"].shape == (2, 6, 12)
+    # What the encoder sees reaches the text.
+    inputs["pixel_values"] = inputs["pixel_values"] + 1
+    other = backbone.predict_on_batch(inputs)
+    assert np.abs(other["sequence_output"] - outputs["sequence_output"]).max()
+
+    backbone.save_to_preset(str(tmp_path))
+    loaded = MirasolBackbone.from_preset(str(tmp_path))
+    assert type(loaded.video_encoder) is MeanColours
+    assert json.dumps(loaded.get_config()) == json.dumps(backbone.get_config())
+    again = loaded.predict_on_batch(inputs)
+    for key, value in other.items():
+        np.testing.assert_allclose(again[key], value, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_one_part_alone_may_be_given_ready(name):
+    if name in ("token_embedding", "text_decoder"):
+        settings = dict(BACKBONE, text_hidden_dim=12)
+        if name == "text_decoder":
+            del settings["text_num_layers"], settings["text_num_heads"]
+        else:
+            settings["text_num_heads"] = 3
+    else:
+        settings = without_sizes(name)
+    backbone = MirasolBackbone(**settings, **{name: ready_parts()[name]})
+    config = backbone.get_config()
+    assert [part for part in READY if config[part] is not None] == [name]
+    backbone.predict_on_batch(small_models.random_inputs())
+
+
+def test_sizes_of_a_part_that_is_given_are_refused():
+    encoder = ready_parts()["audio_encoder"]
+    with pytest.raises(ValueError, match="audio_num_layers.*`audio_encoder`"):
+        MirasolBackbone(**BACKBONE, audio_encoder=encoder)
+
+
+def test_a_part_is_given_or_all_of_its_sizes():
+    settings = {**BACKBONE, "video_num_layers": None}
+    with pytest.raises(ValueError, match="`video_encoder`.*layers': None"):
+        MirasolBackbone(**settings)
+
+
+def test_a_part_must_be_a_layer():
+    settings = without_sizes("video_encoder")
+    with pytest.raises(ValueError, match="of `VideoEncoder`. Received: 'vit'"):
+        MirasolBackbone(**settings, video_encoder="vit")
 
 
 def test_frames_that_make_no_whole_snippets_are_refused(backbone):
