@@ -338,3 +338,22 @@ def test_what_all_numbers_of_a_backbone_are_is_exported():
     assert shapes["pixel_values"] == f"(batch, {FRAMES}*t, {SIZE}, {SIZE}, 3)"
     assert shapes["video_mask"] == shapes["audio_mask"] == "(batch, t)"
     assert shapes["token_ids"] == shapes["padding_mask"] == "(batch, l)"
+
+
+# The backbone within
+
+
+@pytest.mark.parametrize("name", ["causal lm", "pretrainer", "embedder"])
+def test_the_backbone_is_one_layer_of_the_summary(name):
+    backbone = small_models.build_backbone()
+    pretrainer = MirasolPretrainer(backbone, embedding_dim=8)
+    task = {
+        "causal lm": lambda: MirasolCausalLM(backbone),
+        "pretrainer": lambda: pretrainer,
+        "embedder": lambda: MirasolEmbedder.from_pretrainer(pretrainer),
+    }[name]()
+    lines = []
+    task.summary(print_fn=lines.append)
+    assert backbone in task.layers
+    assert backbone.name in "\n".join(lines)
+    assert "video_encoder" not in [layer.name for layer in task.layers]
