@@ -38,25 +38,23 @@ def as_dataset(batches, preprocess):
     Raises:
         ValueError: if there is no batch.
     """
+    items = batches.__iter__
     if isinstance(batches, keras.utils.PyDataset):
         items = _items_of(batches)
-    else:
-        items = batches.__iter__
-    is_iterator = hasattr(batches, "__next__")
-    first_of = items()
-    first = next(first_of, None)
+
+    def one_pass():
+        return (_preprocess(batch, preprocess) for batch in items())
+
+    rest = one_pass()
+    first = next(rest, None)
     if first is None:
         raise ValueError("Expected at least one batch. Received none.")
-    if is_iterator:
-        rest = itertools.chain([first], first_of)
-
-    def preprocessed():
-        for batch in rest if is_iterator else items():
-            yield _preprocess(batch, preprocess)
-
+    # An iterator does not begin anew: what was taken goes back before it.
+    is_iterator = hasattr(batches, "__next__")
+    whole = itertools.chain([first], rest)
     dataset = tf.data.Dataset.from_generator(
-        preprocessed,
-        output_signature=_signature(_preprocess(first, preprocess)),
+        (lambda: whole) if is_iterator else one_pass,
+        output_signature=_signature(first),
     )
     length = _length(batches)
     if length is not None:

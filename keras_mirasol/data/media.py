@@ -92,11 +92,10 @@ def load_clip(
             frame_rate=frame_rate,
             sampling_rate=sampling_rate,
         )
-    path = source
     start, end, frame_rate = _checked(
-        path, start, end, frame_rate, sampling_rate
+        source, start, end, frame_rate, sampling_rate
     )
-    with MediaFile(path) as file:
+    with MediaFile(source) as file:
         if not asked & file.kinds:
             raise file.error(_missing_streams(asked, file.kinds))
         clip = {}

@@ -15,26 +15,20 @@ def export_signature(backbone, batch_size, num_snippets, sequence_length):
     Returns:
         A list of one dict of `keras.InputSpec`s.
     """
-    lengths = {
-        "pixel_values": (num_snippets, backbone.frames_per_snippet),
-        "audio_features": (num_snippets, backbone.audio_frames_per_snippet),
-        "video_mask": (num_snippets, 1),
-        "audio_mask": (num_snippets, 1),
-        "token_ids": (sequence_length, 1),
-        "padding_mask": (sequence_length, 1),
-    }
+    counts = {"t": num_snippets, "l": sequence_length}
+
+    def shape(name, count, span):
+        length = None if count is None else count * span
+        return (batch_size, length, *backbone.input[name].shape[2:])
+
     return [
         {
             name: keras.InputSpec(
-                shape=(
-                    batch_size,
-                    None if count is None else count * span,
-                    *backbone.input[name].shape[2:],
-                ),
+                shape=shape(name, counts[length], span),
                 dtype=backbone.input[name].dtype,
                 name=name,
             )
-            for name, (count, span) in lengths.items()
+            for name, (length, span) in _lengths(backbone).items()
         }
     ]
 
@@ -45,19 +39,26 @@ def polymorphic_shapes(backbone, signature):
     Keras names each open length by itself. Here frames, spectrogram frames and
     masks have one length, T, in common.
     """
-    names = {
-        "pixel_values": f"{backbone.frames_per_snippet}*t",
-        "audio_features": f"{backbone.audio_frames_per_snippet}*t",
-        "video_mask": "t",
-        "audio_mask": "t",
-        "token_ids": "l",
-        "padding_mask": "l",
-    }
+    lengths = _lengths(backbone)
 
     def named(name, spec):
         batch, length, *rest = spec.shape
         batch = "batch" if batch is None else batch
-        length = names[name] if length is None else length
+        if length is None:
+            length, span = lengths[name]
+            length = length if span == 1 else f"{span}*{length}"
         return f"({', '.join(map(str, (batch, length, *rest)))})"
 
     return [{name: named(name, spec) for name, spec in signature[0].items()}]
+
+
+def _lengths(backbone):
+    """Of each input, which length it has, and how many steps of it: T or L."""
+    return {
+        "pixel_values": ("t", backbone.frames_per_snippet),
+        "audio_features": ("t", backbone.audio_frames_per_snippet),
+        "video_mask": ("t", 1),
+        "audio_mask": ("t", 1),
+        "token_ids": ("l", 1),
+        "padding_mask": ("l", 1),
+    }

@@ -302,7 +302,8 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             setattr(self, name, size)
         if tubes is not None:
             self.tubes = self.video_encoder.embedding.tubes
-            self.audio_patch_size = audio_patch_size and tuple(audio_patch_size)
+        if audio_patch_size is not None:
+            self.audio_patch_size = tuple(audio_patch_size)
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
         self.combiner_num_layers = combiner_num_layers

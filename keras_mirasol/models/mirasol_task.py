@@ -64,43 +64,15 @@ class MirasolTask(ShippedPresets):
         if "__init__" in vars(cls):
             cls.__init__ = keras_compat.refuse_cloning(cls.__init__)
 
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Loads a preset.
-
-        A warning names the layers that the preset has no weights of, and that
-        start anew: those of another task than the one that saved it.
-
-        Args:
-            preset: str or path. A shipped preset's name, such as
-                `"mirasol_tiny"`, a folder made by `save_to_preset()`, or a
-                handle with a scheme that KerasHub knows.
-            **kwargs: see KerasHub's `from_preset()`. `load_weights=False`
-                builds any preset with new weights.
-
-        Returns:
-            An instance of the class.
-
-        Raises:
-            ValueError: if there is no such preset, or weights are asked of
-                one that has none.
-
-        Example:
-        ```python
-        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
-        ```
-        """
-        task = super().from_preset(preset, **kwargs)
-        names = [layer.name for layer in task._own_layers() if layer.weights]
-        is_complete = task._has_loaded_task_weights or not names
-        if kwargs.get("load_weights", True) and not is_complete:
+    def _tell_new_layers(self, preset):
+        names = [layer.name for layer in self._own_layers() if layer.weights]
+        if names and not self._has_loaded_task_weights:
             warnings.warn(
-                f"The preset {str(preset)!r} has no weights of these layers of "
-                f"{cls.__name__}, which start anew: {', '.join(names)}. Train "
-                "them before you rely on what they give.",
-                stacklevel=2,
+                f"The preset {preset!r} has no weights of these layers of "
+                f"{type(self).__name__}, which start anew: {', '.join(names)}. "
+                "Train them before you rely on what they give.",
+                stacklevel=3,
             )
-        return task
 
     def _own_layers(self):
         """Layers of the task itself, not of its backbone."""

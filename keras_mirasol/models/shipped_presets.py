@@ -42,6 +42,9 @@ class ShippedPresets:
     def from_preset(cls, preset, **kwargs):
         """Loads a preset.
 
+        A warning names the layers of a task that the preset has no weights of,
+        and that start anew: it was saved by another task, or by a backbone.
+
         Args:
             preset: str or path. A shipped preset's name, such as
                 `"mirasol_tiny"`, a folder made by `save_to_preset()`, or a
@@ -71,10 +74,11 @@ class ShippedPresets:
                 f"preset, one of {list(shipped)}, or a folder that "
                 "`save_to_preset()` made."
             )
-        takes_weights = issubclass(cls, keras.Model)
+        takes_weights = issubclass(cls, keras.Model) and kwargs.get(
+            "load_weights", True
+        )
         if (
             takes_weights
-            and kwargs.get("load_weights", True)
             and "://" not in preset
             and not _has_weights(Path(preset))
         ):
@@ -85,7 +89,13 @@ class ShippedPresets:
                 "trained, or use a preset that ships with weights, one of "
                 f"{with_weights}."
             )
-        return super().from_preset(preset, **kwargs)
+        loaded = super().from_preset(preset, **kwargs)
+        if takes_weights:
+            loaded._tell_new_layers(name)
+        return loaded
+
+    def _tell_new_layers(self, preset):
+        """Warns of layers that a preset has no weights of; tasks may."""
 
 
 def _has_weights(folder):
