@@ -29,7 +29,8 @@ XLA_FLAGS = (
 def build():
     keras.utils.set_random_seed(0)
     task = MirasolPretrainer(
-        small_models.build_backbone(),
+        # Whose Combiner has a loop of its own on TensorFlow.
+        small_models.build_backbone(combiner="token_turing"),
         text_weight=0.0,
         latent_weight=0.0,
         frame_weight=0.0,

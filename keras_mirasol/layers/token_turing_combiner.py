@@ -3,15 +3,15 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.combiner import Combiner
 from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.positions import time_wavelengths
+from keras_mirasol.layers.recurrence import Recurrence
 from keras_mirasol.layers.token_turing_cell import TokenTuringCell
-from keras_mirasol.layers.transformer_combiner import check_same_snippets
-from keras_mirasol.layers.transformer_combiner import without_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class TokenTuringCombiner(keras.layers.Layer):
+class TokenTuringCombiner(Combiner):
     """Fuses snippets one after another, with a memory of those before.
 
     A Token Turing Machine (Ryoo et al., 2023, section 3) goes through the
@@ -123,11 +123,9 @@ class TokenTuringCombiner(keras.layers.Layer):
         dropout=0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.num_joint_tokens = num_joint_tokens
-        self.dim = dim
-        self.num_layers = num_layers
-        self.num_heads = num_heads
+        super().__init__(
+            num_joint_tokens, dim, num_layers, num_heads, dropout, **kwargs
+        )
         self.memory_size = memory_size
         self.read = read
         self.write = write
@@ -135,19 +133,12 @@ class TokenTuringCombiner(keras.layers.Layer):
         self.time_stamps = time_stamps
         self.snippet_seconds = snippet_seconds
         self.wavelengths = time_wavelengths(wavelengths, snippet_seconds)
-        self.dropout = dropout
         policy = self.dtype_policy
-        self.video_projection = keras.layers.Dense(
-            dim, dtype=policy, name="video_projection"
-        )
-        self.audio_projection = keras.layers.Dense(
-            dim, dtype=policy, name="audio_projection"
-        )
         self.times = SinusoidalPositions(
             dim, self.wavelengths, dtype=policy, name="times"
         )
         self.tokens_dropout = keras.layers.Dropout(dropout, dtype=policy)
-        self.recurrence = keras.layers.RNN(
+        self.recurrence = Recurrence(
             TokenTuringCell(
                 num_joint_tokens,
                 dim,
@@ -160,8 +151,6 @@ class TokenTuringCombiner(keras.layers.Layer):
                 dtype=policy,
                 name="cell",
             ),
-            return_sequences=True,
-            return_state=True,
             dtype=policy,
             name="recurrence",
         )
@@ -174,8 +163,7 @@ class TokenTuringCombiner(keras.layers.Layer):
         video_mask_shape=None,
         audio_mask_shape=None,
     ):
-        self.video_projection.build(video_tokens_shape)
-        self.audio_projection.build(audio_tokens_shape)
+        super().build(video_tokens_shape, audio_tokens_shape)
         if self.time_stamps:
             self.times.build((None, None, 1))
         tokens = video_tokens_shape[2] + audio_tokens_shape[2]
@@ -207,20 +195,16 @@ class TokenTuringCombiner(keras.layers.Layer):
         state=None,
         training=None,
     ):
-        check_same_snippets(video_tokens, audio_tokens, video_mask, audio_mask)
-        batch, count = ops.shape(video_tokens)[:2]
+        tokens, token_mask = self.join(
+            video_tokens, audio_tokens, video_mask, audio_mask
+        )
+        batch, count = ops.shape(tokens)[:2]
         streaming = state is not None
         if streaming:
             self._check_state(state, video_tokens.shape[0])
         else:
             state = self.empty_state(batch)
 
-        video, video_mask = without_masked(video_tokens, video_mask)
-        audio, audio_mask = without_masked(audio_tokens, audio_mask)
-        tokens = ops.concatenate(
-            [self.video_projection(video), self.audio_projection(audio)], axis=2
-        )
-        token_mask = ops.concatenate([video_mask, audio_mask], axis=2)
         if self.time_stamps:
             snippets = state["snippets"][:, None] + ops.arange(
                 count, dtype="int32"
@@ -264,9 +248,6 @@ class TokenTuringCombiner(keras.layers.Layer):
                 "and hand on what calls return."
             )
 
-    def compute_output_shape(self, video_tokens_shape, *_, **__):
-        return (*video_tokens_shape[:2], self.num_joint_tokens, self.dim)
-
     def compute_output_spec(
         self,
         video_tokens,
@@ -291,10 +272,6 @@ class TokenTuringCombiner(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "num_joint_tokens": self.num_joint_tokens,
-            "dim": self.dim,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
             "memory_size": self.memory_size,
             "read": self.read,
             "write": self.write,
@@ -302,5 +279,4 @@ class TokenTuringCombiner(keras.layers.Layer):
             "time_stamps": self.time_stamps,
             "snippet_seconds": self.snippet_seconds,
             "wavelengths": self.wavelengths,
-            "dropout": self.dropout,
         }

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.combiner import Combiner
 from keras_mirasol.layers.transformer import Transformer
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class TransformerCombiner(keras.layers.Layer):
+class TransformerCombiner(Combiner):
     """Fuses a snippet's video and audio tokens into few joint tokens.
 
     A Transformer runs over a snippet's video tokens, audio tokens and `m`
@@ -56,17 +57,8 @@ class TransformerCombiner(keras.layers.Layer):
         dropout=0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.num_joint_tokens = num_joint_tokens
-        self.dim = dim
-        self.num_layers = num_layers
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.video_projection = keras.layers.Dense(
-            dim, dtype=self.dtype_policy, name="video_projection"
-        )
-        self.audio_projection = keras.layers.Dense(
-            dim, dtype=self.dtype_policy, name="audio_projection"
+        super().__init__(
+            num_joint_tokens, dim, num_layers, num_heads, dropout, **kwargs
         )
         self.transformer = Transformer(
             num_layers,
@@ -84,8 +76,7 @@ class TransformerCombiner(keras.layers.Layer):
         video_mask_shape=None,
         audio_mask_shape=None,
     ):
-        self.video_projection.build(video_tokens_shape)
-        self.audio_projection.build(audio_tokens_shape)
+        super().build(video_tokens_shape, audio_tokens_shape)
         # Small beside what they gather: what all snippets have in common
         # would hide what tells them apart.
         self.queries = self.add_weight(
@@ -93,12 +84,8 @@ class TransformerCombiner(keras.layers.Layer):
             initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="queries",
         )
-        length = (
-            video_tokens_shape[2]
-            + audio_tokens_shape[2]
-            + self.num_joint_tokens
-        )
-        self.transformer.build((None, length, self.dim))
+        tokens = video_tokens_shape[2] + audio_tokens_shape[2]
+        self.transformer.build((None, tokens + self.num_joint_tokens, self.dim))
 
     def call(
         self,
@@ -108,72 +95,25 @@ class TransformerCombiner(keras.layers.Layer):
         audio_mask,
         training=None,
     ):
-        check_same_snippets(video_tokens, audio_tokens, video_mask, audio_mask)
-        batch = ops.shape(video_tokens)[0]
-        video, video_mask = _fold(video_tokens, video_mask)
-        audio, audio_mask = _fold(audio_tokens, audio_mask)
-        snippets = ops.shape(video)[0]
+        tokens, mask = self.join(
+            video_tokens, audio_tokens, video_mask, audio_mask
+        )
+        batch, count = ops.shape(tokens)[0], tokens.shape[2]
+        kept = self.num_joint_tokens
+        # Each snippet by itself: snippets into the batch.
+        tokens = ops.reshape(tokens, (-1, count, self.dim))
         queries = ops.broadcast_to(
             ops.cast(self.queries, self.compute_dtype),
-            (snippets, self.num_joint_tokens, self.dim),
+            (ops.shape(tokens)[0], kept, self.dim),
         )
-        always = ops.ones((snippets, self.num_joint_tokens), "bool")
-        x = ops.concatenate(
-            [
-                self.video_projection(video),
-                self.audio_projection(audio),
-                queries,
-            ],
-            axis=1,
+        mask = ops.pad(
+            ops.reshape(mask, (-1, count)),
+            ((0, 0), (0, kept)),
+            constant_values=True,
         )
-        mask = ops.concatenate([video_mask, audio_mask, always], axis=1)
         x = self.transformer(
-            x, attention_mask=mask[:, None, None, :], training=training
+            ops.concatenate([tokens, queries], axis=1),
+            attention_mask=mask[:, None, None, :],
+            training=training,
         )
-        return ops.reshape(
-            x[:, -self.num_joint_tokens :],
-            (batch, -1, self.num_joint_tokens, self.dim),
-        )
-
-    def compute_output_shape(self, video_tokens_shape, *_, **__):
-        return (*video_tokens_shape[:2], self.num_joint_tokens, self.dim)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_joint_tokens": self.num_joint_tokens,
-            "dim": self.dim,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-        }
-
-
-def check_same_snippets(video_tokens, audio_tokens, video_mask, audio_mask):
-    """Refuses inputs whose numbers of snippets are known and differ."""
-    counts = {
-        "video": video_tokens.shape[1],
-        "audio": audio_tokens.shape[1],
-        "video_mask": video_mask.shape[1],
-        "audio_mask": audio_mask.shape[1],
-    }
-    if len({count for count in counts.values() if count is not None}) > 1:
-        raise ValueError(
-            "Video, audio and their masks must have the same number of "
-            f"snippets. Received: {counts}. Check that frames and audio cover "
-            "the same span of time, and that masks have one value per snippet."
-        )
-
-
-def without_masked(tokens, mask):
-    """Content of masked snippets to zero, and the mask of all tokens."""
-    mask = ops.repeat(ops.cast(mask, "bool")[:, :, None], tokens.shape[2], 2)
-    # Not even NaN may pass from what is masked.
-    return ops.where(mask[..., None], tokens, 0), mask
-
-
-def _fold(tokens, mask):
-    """Snippets into the batch, without what is masked."""
-    tokens, mask = without_masked(tokens, mask)
-    count, dim = tokens.shape[2:]
-    return ops.reshape(tokens, (-1, count, dim)), ops.reshape(mask, (-1, count))
+        return ops.reshape(x[:, -kept:], (batch, -1, kept, self.dim))
