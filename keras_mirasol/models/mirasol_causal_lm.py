@@ -7,6 +7,10 @@ from keras import ops
 
 from keras_mirasol import losses
 from keras_mirasol.models.objective_task import ObjectiveTask
+from keras_mirasol.models.objectives import FrameObjective
+from keras_mirasol.models.objectives import LatentObjective
+from keras_mirasol.models.objectives import SpectrogramObjective
+from keras_mirasol.models.objectives import TextObjective
 from keras_mirasol.preprocessing.clip_inputs import dicts_of
 from keras_mirasol.preprocessing.clip_inputs import is_one_clip
 from keras_mirasol.preprocessing.clip_inputs import to_python
@@ -79,25 +83,20 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         mel_downsampling=2,
         **kwargs,
     ):
-        outputs = backbone(backbone.input)
+        text = TextObjective(text_weight)
+        read = {**backbone.input, **backbone(backbone.input)}
         super().__init__(
             backbone,
             preprocessor,
-            snippet_latents=outputs["snippet_latents"],
-            outputs={
-                "logits": backbone.token_embedding(
-                    outputs["sequence_output"], reverse=True
-                ),
-                "joint_tokens": outputs["joint_tokens"],
-            },
-            objective_weights={
-                "text": text_weight,
-                "latent": latent_weight,
-                "frame": frame_weight,
-                "spectrogram": spectrogram_weight,
-            },
-            frame_downsampling=frame_downsampling,
-            mel_downsampling=mel_downsampling,
+            read,
+            objectives=[
+                text,
+                LatentObjective(latent_weight),
+                FrameObjective(frame_weight, frame_downsampling),
+                SpectrogramObjective(spectrogram_weight, mel_downsampling),
+            ],
+            # Answers are scored whether text is learned or not.
+            outputs=text.connect(backbone, read),
             **kwargs,
         )
 

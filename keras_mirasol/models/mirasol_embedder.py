@@ -114,8 +114,7 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
         """
         if pretrainer.clip_embedding is None:
             raise ValueError(
-                "The pretrainer has a `contrastive_weight` of "
-                f"{pretrainer.objective_weights['contrastive']}, and so no "
+                "The pretrainer has a `contrastive_weight` of 0, and so no "
                 "embeddings. Pretrain with a positive weight."
             )
         return cls(

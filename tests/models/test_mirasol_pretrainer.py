@@ -419,7 +419,7 @@ def test_the_backbone_of_any_preset_can_be_pretrained(tmp_path):
     lm = small_models.shared_task()
     lm.save_to_preset(str(tmp_path))
     task = MirasolPretrainer.from_preset(str(tmp_path), matching_weight=0.0)
-    assert task.objective_weights["matching"] == 0
+    assert task.get_config()["matching_weight"] == 0
     assert_same_weights(task.backbone, lm.backbone)
 
 

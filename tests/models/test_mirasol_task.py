@@ -1,5 +1,6 @@
 """What all tasks have in common: training data, losses, presets, export."""
 
+import gc
 import json
 import warnings
 
@@ -9,6 +10,7 @@ import pytest
 import small_models
 import tensorflow as tf
 from arrays import assert_close
+from compiled import compiled
 from keras import ops
 from small_models import FRAMES
 from small_models import SAMPLES
@@ -43,7 +45,7 @@ def raw(clips=2, snippets=2, seed=0):
 
 def weighted_sum(logs):
     return sum(
-        weight * logs[name.replace("_weight", "_loss")]
+        weight * logs.get(name.replace("_weight", "_loss"), 0.0)
         for name, weight in WEIGHTS.items()
     )
 
@@ -51,10 +53,11 @@ def weighted_sum(logs):
 # Training
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def task():
+    """A task whose weights stay as they are, compiled once."""
     task = small_models.build_task(**WEIGHTS)
-    task.compile(keras.optimizers.SGD(0.0))
+    task.compile(keras.optimizers.SGD(0.0), **small_models.QUICKLY)
     return task
 
 
@@ -109,19 +112,22 @@ def test_losses_add_up_where_the_last_batch_is_short(task):
     assert logs["text_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_layers_add_to_the_loss_is_learned_too(task):
+def test_what_layers_add_to_the_loss_is_learned_too():
+    task = small_models.build_task(
+        **{**WEIGHTS, "frame_weight": 0.0, "spectrogram_weight": 0.0}
+    )
     norm = task.backbone.text_decoder.transformer.norm
     before = task.evaluate(raw(), verbose=0, return_dict=True)
     assert before["loss"] == pytest.approx(weighted_sum(before), rel=1e-5)
     regularizer = keras.regularizers.L2(0.25)
     norm.gamma.regularizer = regularizer
-    task.compile(keras.optimizers.SGD(0.1))
+    task.compile(keras.optimizers.SGD(0.1), **small_models.QUICKLY)
     penalty = 0.25 * np.sum(ops.convert_to_numpy(norm.gamma) ** 2)
     logs = task.evaluate(raw(), verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(before["loss"] + penalty, rel=1e-5)
     # Nothing else is learned: what is left pulls the weights towards 0.
-    for name in list(task.objective_weights):
-        task.objective_weights[name] = 0.0
+    for objective in task.objectives:
+        objective.weight = 0.0
     task.fit(raw(), verbose=0)
     after = np.sum(ops.convert_to_numpy(norm.gamma) ** 2)
     assert after == pytest.approx(penalty / 0.25 * 0.95**2, rel=1e-4)
@@ -180,7 +186,7 @@ def caught_warnings(call):
 
 
 def test_a_preset_holds_no_state_of_the_optimizer(tmp_path):
-    task = small_models.build_task()
+    task = small_models.build_task(frame_weight=0.0, spectrogram_weight=0.0)
     task.save_to_preset(str(tmp_path / "new"))
     task.fit(raw(), verbose=0)
     assert task.optimizer.variables
@@ -196,6 +202,7 @@ def test_a_preset_holds_no_state_of_the_optimizer(tmp_path):
         lambda: MirasolCausalLM.from_preset(str(tmp_path / "trained"))
     )
     assert not words
+    loaded.compile(**small_models.QUICKLY)
     loaded.fit(raw(), verbose=0)
 
 
@@ -266,7 +273,9 @@ def test_an_embedder_from_elsewhere_is_the_one_that_was_saved(
     assert_close(loaded.embed_texts(texts), embedder.embed_texts(texts))
 
 
-def test_a_quantized_task_survives_saving(tmp_path):
+def test_a_quantized_task_survives_saving(tmp_path, monkeypatch):
+    # Keras has garbage collected for each layer, which here takes a minute.
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
     task = small_models.build_task()
     with warnings.catch_warnings():
         # Keras warns of each layer that stays as it is.
@@ -277,8 +286,8 @@ def test_a_quantized_task_survives_saving(tmp_path):
     kernel = loaded.get_layer("frame_reconstruction").patch.kernel
     assert kernel.dtype == "int8"
     x, _, _ = task.preprocessor(raw())
-    expected = task.predict(x, verbose=0)
-    for name, value in loaded.predict(x, verbose=0).items():
+    expected = compiled(task)(x)
+    for name, value in compiled(loaded)(x).items():
         assert_close(value, expected[name])
 
 
