@@ -13,9 +13,24 @@
 
 # %%
 import json
+import os
 import time
 from pathlib import Path
 
+build = Path("build/quickstart")
+build.mkdir(parents=True, exist_ok=True)
+started = time.time()
+
+# TensorFlow prepares the data on every backend. The notes on your machine that
+# it prints while it is imported, before it can be told not to, go to a file.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+screen = os.dup(2)
+with open(build / "tensorflow.log", "w") as notes:
+    os.dup2(notes.fileno(), 2)
+    import tensorflow  # noqa: F401
+os.dup2(screen, 2)
+
+# %%
 import keras
 import matplotlib
 
@@ -26,9 +41,6 @@ import keras_mirasol
 from keras_mirasol.data import sounding_shapes
 
 keras.utils.set_random_seed(0)
-build = Path("build/quickstart")
-build.mkdir(parents=True, exist_ok=True)
-started = time.time()
 
 # %% [markdown]
 # ## A trained model and a held-out corpus

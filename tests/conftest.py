@@ -1,5 +1,6 @@
 """Fixtures of all tests. `KERAS_BACKEND` chooses the backend under test."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -13,15 +14,35 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0"
     " --xla_llvm_disable_expensive_passes=true",
 )
+# Models are tiny, and tests run side by side: threads of PyTorch that wait for
+# each other take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import numpy as np
 import pytest
 
 
+def pytest_collection_finish():
+    # What is imported by now stays. Looking through it for garbage, which
+    # Keras has done for each layer that it quantizes, takes long.
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs(tmp_path_factory):
+    """Keeps what JAX compiles: many tests train the same small models."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        folder = str(tmp_path_factory.mktemp("programs"))
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 
 from keras_mirasol import models
@@ -38,6 +39,10 @@ BACKBONE = dict(
     snippet_seconds=0.25,
 )
 
+# How to compile for a few steps: on TensorFlow, XLA takes longer to compile
+# them than they take. Where a test compiles by itself, XLA is in use.
+QUICKLY = {} if keras.backend.backend() == "jax" else {"jit_compile": False}
+
 
 def build_backbone(**changes):
     return models.MirasolBackbone(**{**BACKBONE, **changes})
@@ -58,9 +63,12 @@ def build_preprocessor(**changes):
 def build_task(preprocessor="small", backbone=None, **settings):
     if preprocessor == "small":
         preprocessor = build_preprocessor()
-    return models.MirasolCausalLM(
+    task = models.MirasolCausalLM(
         backbone or build_backbone(), preprocessor, **settings
     )
+    if task.compiled:
+        task.compile(**QUICKLY)
+    return task
 
 
 @functools.cache

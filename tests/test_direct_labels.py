@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scripts import load_script
 
+pytestmark = pytest.mark.any_backend
+
 
 @functools.cache
 def benchmark():

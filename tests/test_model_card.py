@@ -14,6 +14,8 @@ from scripts import load_script
 from keras_mirasol.layers import sparse_tubes
 from keras_mirasol.models import MirasolBackbone
 
+pytestmark = pytest.mark.any_backend
+
 SCRIPT = ROOT / "benchmarks" / "model_card.py"
 
 

@@ -17,8 +17,6 @@ from arrays import assert_same_bits
 
 from keras_mirasol.models import MirasolCausalLM
 
-pytestmark = pytest.mark.any_backend
-
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = [
     name
@@ -26,7 +24,10 @@ OTHERS = [
     if name != keras.backend.backend() and importlib.util.find_spec(name)
 ]
 
-pytestmark = pytest.mark.skipif(not OTHERS, reason="needs a second backend")
+pytestmark = [
+    pytest.mark.any_backend,
+    pytest.mark.skipif(not OTHERS, reason="needs a second backend"),
+]
 
 
 def _clips():

@@ -213,6 +213,7 @@ def _raw_dataset(clips):
 CLIPS = [_dark_and_quiet(), _dark_and_quiet(1, 6, 3 * SAMPLES)]
 
 
+@pytest.mark.any_backend
 def test_a_used_preprocessor_is_adapted():
     preprocessor = small_models.build_preprocessor()
     dark = _dark_and_quiet()
@@ -228,6 +229,7 @@ def test_a_used_preprocessor_is_adapted():
         assert abs(np.mean(x["audio_features"])) < 1e-4
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "make",
     [
@@ -247,6 +249,7 @@ def test_adapts_to_clips_however_they_come(make):
     assert _settings(preprocessor) == _settings(expected)
 
 
+@pytest.mark.any_backend
 def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
     manifest = write_corpus(tmp_path, 3, seed=0)
     lines = read_manifest(manifest)
@@ -264,6 +267,7 @@ def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
     assert _settings(drawn) != _settings(expected)
 
 
+@pytest.mark.any_backend
 def test_clips_that_cannot_be_loaded_are_left_out_with_a_warning(tmp_path):
     manifest = write_corpus(tmp_path, 1, seed=0)
     lines = read_manifest(manifest)
@@ -289,12 +293,14 @@ def test_a_modality_that_is_absent_stays_as_it_is():
             preprocessor.adapt(data)
 
 
+@pytest.mark.any_backend
 def test_preprocessed_batches_are_nothing_to_adapt_to(preprocessor):
     batches = _raw_dataset(CLIPS).map(preprocessor)
     with pytest.raises(ValueError, match="Expected raw clips"):
         preprocessor.adapt(batches)
 
 
+@pytest.mark.any_backend
 def test_a_separator_that_is_assigned_takes_effect():
     preprocessor = small_models.build_preprocessor()
     before = preprocessor.preprocess_texts("a", "b")[0]["token_ids"]
@@ -356,6 +362,7 @@ def test_a_batch_is_its_clips_one_by_one(preprocessor):
     _assert_rows_are(batch, [preprocessor(clip) for clip in clips])
 
 
+@pytest.mark.any_backend
 def test_a_ragged_pipeline_makes_the_same_batch(preprocessor):
     clips = _clips()
     dataset = tf.data.Dataset.from_generator(
@@ -379,6 +386,7 @@ def _assert_same(got, expected):
     )
 
 
+@pytest.mark.any_backend
 def test_a_dense_pipeline_makes_the_same_batch(preprocessor):
     batch = {
         "videos": np.stack([_video(4), _video(4)[::-1]]),
@@ -394,6 +402,7 @@ def test_a_dense_pipeline_makes_the_same_batch(preprocessor):
     _assert_same(next(iter(dataset.map(preprocessor))), preprocessor(clip))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "missing", [["videos"], ["audio"], ["videos", "audio"]]
 )
@@ -412,6 +421,7 @@ def test_a_pipeline_without_a_modality(preprocessor, missing, batched):
     _assert_same(next(iter(dataset.map(preprocessor))), preprocessor(clip))
 
 
+@pytest.mark.any_backend
 def test_shapes_are_known_in_a_pipeline(preprocessor):
     dataset = tf.data.Dataset.from_generator(
         lambda: iter([]),
@@ -468,6 +478,7 @@ def test_several_texts_a_clip(preprocessor):
     )
 
 
+@pytest.mark.any_backend
 def test_separator_and_length_are_heeded():
     preprocessor = small_models.build_preprocessor(
         separator=" -> ", sequence_length=9
@@ -492,6 +503,7 @@ def test_a_text_that_is_too_long_is_refused(preprocessor):
     assert "`sequence_length`" in str(raised.value)
 
 
+@pytest.mark.any_backend
 def test_a_text_that_is_too_long_is_refused_in_a_pipeline(preprocessor):
     dataset = tf.data.Dataset.from_tensors(
         {"prompts": "a" * 30, "responses": "b"}
@@ -646,6 +658,7 @@ EVERY_TOKENIZER = [_trained, _gemma, _bert, _own, _marked]
 every_tokenizer = pytest.mark.parametrize("build", EVERY_TOKENIZER)
 
 
+@pytest.mark.any_backend
 @every_tokenizer
 def test_any_tokenizer_packs_texts(build):
     tokenizer = build()
@@ -674,6 +687,7 @@ def test_any_tokenizer_packs_texts(build):
         assert set(x["token_ids"][row][~mask]) == {padding}
 
 
+@pytest.mark.any_backend
 @every_tokenizer
 def test_any_tokenizer_works_in_a_pipeline(build):
     preprocessor = small_models.build_preprocessor(tokenizer=build())
@@ -682,6 +696,7 @@ def test_any_tokenizer_works_in_a_pipeline(build):
     _assert_same(next(iter(dataset)), preprocessor(x))
 
 
+@pytest.mark.any_backend
 @every_tokenizer
 def test_answers_of_any_tokenizer_become_texts(build):
     tokenizer = build()
@@ -710,6 +725,7 @@ def test_the_last_word_of_a_prompt_is_its_usual_token():
     assert y[sample_weight > 0].tolist() == [bell, 257]
 
 
+@pytest.mark.any_backend
 def test_another_tokenizer_may_be_set():
     preprocessor = small_models.build_preprocessor()
     x = {"prompts": "bell", "responses": "bell"}
@@ -734,6 +750,7 @@ def test_a_tokenizer_without_start_and_end_is_refused():
         assert word in str(raised.value)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("build", [_trained, MirasolTokenizer, _gemma, _own])
 @pytest.mark.parametrize("as_file", [True, False])
 def test_a_task_is_saved_with_its_tokenizer(build, as_file, tmp_path):

@@ -225,6 +225,7 @@ def test_a_batch_comes_back(either):
     assert either.detokenize(ids) == texts
 
 
+@pytest.mark.any_backend
 def test_a_pipeline_gives_the_same_and_brings_it_back(either):
     texts = [*TEXTS, *_random_texts()]
     dataset = tf.data.Dataset.from_tensor_slices(texts)
@@ -279,6 +280,7 @@ def test_detokenizes_one_row_of_an_array(either):
     assert either.detokenize(np.array([98, 99, 257])) == "bc"
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("texts", [[], [""], ["", ""]])
 def test_texts_may_be_none_or_empty(either, texts):
     assert either(texts) == [[] for _ in texts]
@@ -310,6 +312,7 @@ def test_what_is_no_text_is_refused(either, inputs):
         either.tokenize(inputs)
 
 
+@pytest.mark.any_backend
 def test_many_graphs_share_a_tokenizer(trained):
     first = tf.function(trained.tokenize)(tf.constant(["red"])).to_list()
     second = tf.function(trained.tokenize)(tf.constant(["red"])).to_list()

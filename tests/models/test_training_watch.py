@@ -6,14 +6,21 @@ import pytest
 import small_models
 from arrays import assert_close
 
-from keras_mirasol.models.training_watch import COLLAPSED_STEPS
-from keras_mirasol.models.training_watch import LOOK_EVERY
+from keras_mirasol.models import training_watch
 from keras_mirasol.models.training_watch import RecentMeans
 
 IS_TORCH = keras.backend.backend() == "torch"
 # Keras does not support more on PyTorch.
 STEPS_PER_EXECUTION = 1 if IS_TORCH else 4
-LONG = 160  # steps, more than it takes to be sure
+# Sooner than in earnest, so that tests need few steps.
+COLLAPSED_STEPS, LOOK_EVERY = 20, 4
+LONG = 32  # steps, more than it takes to be sure
+
+
+@pytest.fixture(autouse=True)
+def sooner(monkeypatch):
+    monkeypatch.setattr(training_watch, "COLLAPSED_STEPS", COLLAPSED_STEPS)
+    monkeypatch.setattr(training_watch, "LOOK_EVERY", LOOK_EVERY)
 
 
 def batch(alike=False, pixels=0.0, audio_frames=0.0):
@@ -43,7 +50,9 @@ def build():
         spectrogram_weight=0.0,
     )
     task.compile(
-        keras.optimizers.SGD(0.0), steps_per_execution=STEPS_PER_EXECUTION
+        keras.optimizers.SGD(0.0),
+        steps_per_execution=STEPS_PER_EXECUTION,
+        **small_models.QUICKLY,
     )
     return task
 
