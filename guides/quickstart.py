@@ -27,8 +27,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 screen = os.dup(2)
 with open(build / "tensorflow.log", "w") as notes:
     os.dup2(notes.fileno(), 2)
-    import tensorflow  # noqa: F401
-os.dup2(screen, 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(screen, 2)
 
 # %%
 import keras
