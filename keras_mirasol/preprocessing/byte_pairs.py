@@ -131,7 +131,11 @@ class BytePairs:
                 rows = rows[0]
         if not tf.executing_eagerly():
             return rows
-        return rows.to_list() if is_ragged(rows) else rows.numpy()
+        return (
+            rows.to_list()
+            if isinstance(rows, tf.RaggedTensor)
+            else rows.numpy()
+        )
 
     def detokenize(self, ids):
         """Text of token ids, or texts of a list of these.
@@ -146,7 +150,7 @@ class BytePairs:
         with tf.device("cpu"):
             if isinstance(ids, list | tuple):
                 ids = tf.ragged.constant(ids, tf.int32)
-            if not is_ragged(ids):
+            if not isinstance(ids, tf.RaggedTensor):
                 ids = tf.convert_to_tensor(ids)
                 rank = ids.shape.rank
                 rows = tf.reshape(ids, [1, -1]) if rank < 2 else ids
@@ -243,8 +247,3 @@ class BytePairs:
         if len(self._keys):
             texts = tf.strings.regex_replace(texts, "^ ", "")
         return texts
-
-
-def is_ragged(value):
-    """Whether a value is a ragged tensor."""
-    return isinstance(value, tf.RaggedTensor)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_mirasol.preprocessing.absent import NO_AUDIO
 from keras_mirasol.preprocessing.absent import NO_VIDEO
+from keras_mirasol.preprocessing.clip_inputs import to_dense
 from keras_mirasol.preprocessing.snippets import count_snippets
 from keras_mirasol.preprocessing.snippets import first_snippets
 from keras_mirasol.preprocessing.snippets import fit_length
@@ -119,7 +120,7 @@ class ClipConverter:
         )
 
         def convert_one(clip):
-            videos, audio = map(_dense, clip)
+            videos, audio = map(to_dense, clip)
             # A ragged batch forgets the size of frames that are not there.
             videos = tf.cond(
                 tf.size(videos) > 0,
@@ -154,9 +155,3 @@ def _lengths(signals):
     if isinstance(signals, tf.RaggedTensor):
         return tf.cast(signals.row_lengths(), tf.int32)
     return tf.fill([tf.shape(signals)[0]], tf.shape(signals)[1])
-
-
-def _dense(signal):
-    if isinstance(signal, tf.RaggedTensor):
-        return signal.to_tensor()
-    return signal

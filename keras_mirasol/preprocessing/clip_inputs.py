@@ -248,7 +248,7 @@ def _signals(value, key, check, absent):
     if value is None:
         return None
     if hasattr(value, "to_list"):  # A ragged batch.
-        value = [np.asarray(_to_dense(row)) for row in value]
+        value = [np.asarray(to_dense(row)) for row in value]
     if not _is_batch(value, absent):
         return _Signals([check(np.asarray(value))], True)
     if isinstance(value, (list, tuple)):
@@ -268,7 +268,8 @@ def _is_batch(value, absent):
     return is_list or np.ndim(value) == absent.ndim + 1
 
 
-def _to_dense(row):
+def to_dense(row):
+    """A signal as one tensor, be it a row of a ragged batch."""
     return row.to_tensor() if hasattr(row, "to_tensor") else row
 
 

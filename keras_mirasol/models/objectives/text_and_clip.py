@@ -58,14 +58,10 @@ class ContrastiveObjective(Objective):
         batch = replicas.gather(
             {**_texts_and_clips(x, sample_weight), **_embeddings(y_pred)}
         )
-        similarity = self.similarity(
-            batch["text_embeddings"], batch["clip_embeddings"]
-        )
-        return losses.contrastive_loss(similarity, *_pairs(batch))
+        return losses.contrastive_loss(self.compare(batch), *_pairs(batch))
 
-    def compare(self, y_pred):
+    def compare(self, embeddings):
         """How alike each text and each clip are, `(texts, clips)`."""
-        embeddings = _embeddings(y_pred)
         return self.similarity(
             embeddings["text_embeddings"], embeddings["clip_embeddings"]
         )
@@ -109,7 +105,7 @@ class MatchingObjective(Objective):
         batch = _texts_and_clips(x, sample_weight)
         pairs, negatives = _pairs(batch)
         if self.contrastive.weight:
-            similarity = self.contrastive.compare(y_pred)
+            similarity = self.contrastive.compare(_embeddings(y_pred))
         else:
             similarity = ops.zeros_like(pairs, dtype="float32")
         wrong_clips, has_wrong_clip = losses.hard_negatives(
