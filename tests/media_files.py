@@ -1,6 +1,8 @@
 """Writes small media files, odd ones too."""
 
+import struct
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -97,3 +99,14 @@ def tone(frequency, seconds, sampling_rate, amplitude=0.5):
     """A sine, of shape `(samples,)`."""
     time = np.arange(round(seconds * sampling_rate)) / sampling_rate
     return (amplitude * np.sin(2 * np.pi * frequency * time)).astype("float32")
+
+
+def set_display_rotation(path, turns):
+    """Writes a matrix into the MP4 that turns the picture anticlockwise."""
+    data = bytearray(Path(path).read_bytes())
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    at = data.index(identity, data.index(b"tkhd"))
+    cosine, sine = [(1, 0), (0, 1), (-1, 0), (0, -1)][turns]
+    matrix = (cosine, -sine, 0, sine, cosine, 0, 0, 0, 1 << 14)
+    data[at : at + 36] = struct.pack(">9i", *(65536 * v for v in matrix))
+    Path(path).write_bytes(data)

@@ -6,12 +6,14 @@ from keras_mirasol.data.clip_dataset import clip_dataset
 from keras_mirasol.data.group_lines import group_lines
 from keras_mirasol.data.manifest import read_manifest
 from keras_mirasol.data.manifest import write_manifest
+from keras_mirasol.data.media import iter_clip
 from keras_mirasol.data.media import load_clip
 
 __all__ = [
     "ClipAugmentation",
     "clip_dataset",
     "group_lines",
+    "iter_clip",
     "load_clip",
     "read_manifest",
     "sounding_shapes",

@@ -14,27 +14,66 @@ _JITTER = Fraction(1, 100)
 # What the resampler's filter sees beyond the edges of a cut.
 _MARGIN = Fraction(1, 50)
 
+# Blocks may overlap by a tenth of a second, and their clocks jitter: what lies
+# further back than this no later block changes.
+_SETTLED_AFTER = Fraction(1, 4)
 
-def place_samples(file, start, end, sampling_rate):
+# Samples that go through the resampler at a time: a second or a few.
+_PIECE = 1 << 17
+
+# More samples per second are a broken header, not sound.
+_HIGHEST_RATE = 1_000_000
+
+
+class SampleReader:
     """Reads audio as mono at `sampling_rate`, in step with the clock.
 
     Sample `i` is what is heard at `start + i / sampling_rate`. What the file
-    has no audio for is silent.
+    has no audio for is silent. Audio is resampled as it is decoded, so memory
+    follows what is read at a time.
 
     Args:
         file: `MediaFile`. A file that has audio.
         start: Fraction. When the first sample is heard.
         end: Fraction or None. When to stop; None stands for the audio's end.
-        sampling_rate: int. Samples per second to return.
-
-    Returns:
-        float32 array of shape `(samples,)`, within `[-1, 1]`, or None if the
-        audio ends before `start`.
+        sampling_rate: int. Samples per second to read.
     """
+
+    def __init__(self, file, start, end, sampling_rate):
+        self._pieces = _resampled(file, start, end, sampling_rate)
+        self._left = np.zeros(0, "float32")
+
+    def read(self, count=None):
+        """Reads the next samples.
+
+        Args:
+            count: int or None. How many; None stands for all that are left.
+
+        Returns:
+            float32 array of shape `(samples,)`, within `[-1, 1]`, with fewer
+            than `count` at the audio's end, or None if it has none left.
+        """
+        pieces, length = [self._left], len(self._left)
+        while count is None or length < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            pieces.append(piece)
+            length += len(piece)
+        samples = np.concatenate(pieces)
+        count = length if count is None else count
+        samples, self._left = samples[:count], samples[count:]
+        return samples if len(samples) else None
+
+
+def _resampled(file, start, end, sampling_rate):
+    """Yields the samples from `start` on, piece by piece."""
     mono, track = _Mixer(), None
     for begin, until, frame in file.decode("audio", start):
         if track is None:
-            track = _Track(frame.sample_rate, start, sampling_rate)
+            track = _Track(_rate(file, frame), start, sampling_rate)
+            resampler = _Resampler(track.rate, sampling_rate)
+            window = _Window((start - track.start) * sampling_rate)
         if frame.sample_rate != track.rate:
             raise file.error(
                 f"its audio changes from {track.rate} to {frame.sample_rate} "
@@ -44,16 +83,49 @@ def place_samples(file, start, end, sampling_rate):
         if end is not None and begin > end + _MARGIN:
             break
         track.add(begin, until, mono(frame))
+        for samples in track.settled():
+            yield window(resampler(samples))
     else:
         end = track.end if end is None else min(end, track.end)
-    count = round((end - start) * sampling_rate)
-    if count < 1:
-        return None
-    samples = resample(track.samples(), track.rate, sampling_rate)
-    skipped = round((start - track.start) * sampling_rate)
-    samples = samples[skipped : skipped + count]
-    samples = np.pad(samples, (0, count - len(samples)))
-    return np.clip(samples, -1.0, 1.0)
+    window.close((end - start) * sampling_rate)
+    for samples in track.rest():
+        yield window(resampler(samples))
+    yield window(resampler.rest())
+    yield window.filling()
+
+
+def _rate(file, frame):
+    if frame.sample_rate > _HIGHEST_RATE:
+        raise file.error(
+            f"its audio has {frame.sample_rate} samples per second: its "
+            "header is damaged. Fetch or encode it again."
+        )
+    return frame.sample_rate
+
+
+class _Window:
+    """Lets through what a stream of samples has from `first` on.
+
+    Where it ends may be told later, by `close()`.
+    """
+
+    def __init__(self, first):
+        # Where the next sample stands, counted from the first let through.
+        self._index = -round(first)
+        self._count = None
+
+    def close(self, count):
+        self._count = max(0, round(count))
+
+    def __call__(self, samples):
+        begin, self._index = self._index, self._index + len(samples)
+        end = None if self._count is None else max(0, self._count - begin)
+        return np.clip(samples[max(0, -begin) : end], -1.0, 1.0)
+
+    def filling(self):
+        """The silence that is missing at the end."""
+        missing = self._count - max(0, self._index)
+        return np.zeros(max(0, missing), "float32")
 
 
 class _Track:
@@ -70,6 +142,8 @@ class _Track:
         self.end = self.start
         self._blocks = []
         self._cursor = None
+        # How many samples have been taken.
+        self._taken = 0
 
     def add(self, begin, until, samples):
         index = round((begin - self.start) * self.rate)
@@ -87,15 +161,34 @@ class _Track:
             # Decoders take a while to settle after a jump, their clocks too.
             self._cursor = None
 
-    def samples(self):
+    def settled(self):
+        """Yields what no later block changes, once it is worth the while."""
+        if self._blocks:
+            settled = self._blocks[-1][0] - int(_SETTLED_AFTER * self.rate)
+            if settled - self._taken >= _PIECE:
+                yield from self._take(settled)
+
+    def rest(self):
+        """Yields all that is left."""
         ends = [first + len(block) for first, block in self._blocks]
-        length = max(ends, default=0)
-        samples = np.zeros(length, "float32")
-        for first, block in self._blocks:
-            samples[max(0, first) : first + len(block)] = block[
-                max(0, -first) :
-            ]
-        return samples
+        yield from self._take(max(ends, default=0))
+
+    def _take(self, end):
+        while self._taken < end:
+            taken = self._taken
+            piece = np.zeros(min(_PIECE, end - taken), "float32")
+            self._taken += len(piece)
+            for first, block in self._blocks:
+                skipped = max(0, taken - first)
+                block = block[skipped : max(0, self._taken - first)]
+                at = first + skipped - taken
+                piece[at : at + len(block)] = block
+            yield piece
+        self._blocks = [
+            (first, block)
+            for first, block in self._blocks
+            if first + len(block) > end
+        ]
 
 
 class _Mixer:
@@ -120,12 +213,29 @@ class _Mixer:
         return np.concatenate(blocks).astype("float32") / 2**31
 
 
-def resample(samples, rate, sampling_rate):
-    """Resamples mono float32 `samples` from `rate` to `sampling_rate`."""
-    if rate == sampling_rate or not len(samples):
-        return samples
-    resampler = av.AudioResampler("fltp", "mono", sampling_rate)
-    frame = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")
-    frame.sample_rate = rate
-    blocks = resampler.resample(frame) + resampler.resample(None)
-    return np.concatenate([block.to_ndarray()[0] for block in blocks])
+class _Resampler:
+    """Resamples mono float32 samples, piece by piece."""
+
+    def __init__(self, rate, sampling_rate):
+        self._rate = rate
+        self._resampler = None
+        if rate != sampling_rate:
+            self._resampler = av.AudioResampler("fltp", "mono", sampling_rate)
+
+    def __call__(self, samples):
+        if self._resampler is None:
+            return samples
+        frame = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")
+        frame.sample_rate = self._rate
+        return self._samples(frame)
+
+    def rest(self):
+        """What the filter still holds, at the end."""
+        if self._resampler is None:
+            return np.zeros(0, "float32")
+        return self._samples(None)
+
+    def _samples(self, frame):
+        blocks = self._resampler.resample(frame)
+        blocks = [block.to_ndarray()[0] for block in blocks]
+        return np.concatenate([np.zeros(0, "float32"), *blocks])

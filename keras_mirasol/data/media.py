@@ -1,12 +1,7 @@
 """Loads the video frames and the audio of a media file, in step."""
 
-import math
-from fractions import Fraction
-
-from keras_mirasol.data.audio_samples import place_samples
-from keras_mirasol.data.manifest import MEDIA_KEYS
-from keras_mirasol.data.media_file import MediaFile
-from keras_mirasol.data.video_frames import pick_frames
+from keras_mirasol.data.clip_streams import ClipStreams
+from keras_mirasol.data.clip_streams import as_fraction
 
 
 def load_clip(
@@ -16,6 +11,8 @@ def load_clip(
     end=None,
     frame_rate=8.0,
     sampling_rate=16000,
+    image_size=None,
+    crop_to_aspect_ratio=False,
     video=True,
     audio=True,
 ):
@@ -30,8 +27,10 @@ def load_clip(
     in step: before a late stream begins there are black frames or silence. A
     cut holds what the same span of the whole clip holds.
 
-    Only what is asked for is decoded. Videos with a display matrix are turned
-    upright. All channels of the audio are mixed into one.
+    Only what is asked for is decoded, and with `image_size` frames are scaled
+    as they are decoded: memory follows the size asked for, not that of the
+    file. Videos with a display matrix are turned upright. All channels of the
+    audio are mixed into one.
 
     A file that breaks off is an error rather than a shorter clip, if its
     format states how long it is: MP4, MOV, Matroska, WebM, AVI and FLAC do;
@@ -48,6 +47,13 @@ def load_clip(
         frame_rate: float. Frames per second to return. Defaults to `8.0`.
         sampling_rate: int. Audio samples per second to return. Defaults to
             `16000`.
+        image_size: int or pair of ints. Height and width to scale frames to,
+            bilinearly and antialiased: by FFmpeg, within 2 of 255 grey levels
+            on average of what `keras.layers.Resizing` makes of whole frames.
+            Defaults to `None`, those of the video.
+        crop_to_aspect_ratio: bool. Whether to crop frames to the aspect ratio
+            of `image_size` before they are scaled, instead of squeezing them.
+            Defaults to `False`.
         video: bool. Whether to load the video. Defaults to `True`.
         audio: bool. Whether to load the audio. Defaults to `True`.
 
@@ -62,8 +68,9 @@ def load_clip(
     Raises:
         ValueError: if the file is missing, a directory, empty, not media,
             truncated or damaged; if it has neither of the streams asked for;
-            if `start` is not before `end` and the clip's end; if a rate is
-            not positive; or if a dict names no file.
+            if `start` is not before `end` and the clip's end; if a rate or a
+            size is not positive; if the frames need more memory than there
+            is; or if a dict names no file.
 
     Example:
 
@@ -72,102 +79,86 @@ def load_clip(
     clip["videos"].shape  # (32, 720, 1280, 3)
     clip["audio"].shape  # (64000,)
 
+    clip = keras_mirasol.data.load_clip("dog.mp4", image_size=64)
+    clip["videos"].shape  # (80, 64, 64, 3)
+
     line = keras_mirasol.data.read_manifest("train.jsonl")[0]
     clip = keras_mirasol.data.load_clip(line)
     ```
     """
-    asked = {"video"} if video else set()
-    asked |= {"audio"} if audio else set()
-    if not asked:
-        raise ValueError(
-            f"Nothing was asked of {str(source)!r}: set `video` or `audio` to "
-            "`True`."
-        )
-    if isinstance(source, dict):
-        return _load_line(
-            source,
-            asked,
-            start=source.get("start") if start is None else start,
-            end=source.get("end") if end is None else end,
-            frame_rate=frame_rate,
-            sampling_rate=sampling_rate,
-        )
-    start, end, frame_rate = _checked(
-        source, start, end, frame_rate, sampling_rate
-    )
-    with MediaFile(source) as file:
-        if not asked & file.kinds:
-            raise file.error(_missing_streams(asked, file.kinds))
-        clip = {}
-        if "video" in asked & file.kinds:
-            clip["videos"] = pick_frames(file, start, end, frame_rate)
-        if "audio" in asked & file.kinds:
-            clip["audio"] = place_samples(file, start, end, sampling_rate)
-        clip = {key: value for key, value in clip.items() if value is not None}
+    with ClipStreams(
+        source,
+        start=start,
+        end=end,
+        frame_rate=frame_rate,
+        sampling_rate=sampling_rate,
+        image_size=image_size,
+        crop_to_aspect_ratio=crop_to_aspect_ratio,
+        video=video,
+        audio=audio,
+    ) as streams:
+        clip = streams.read()
         if not clip:
-            raise file.error(
-                f"`start` is {float(start)} s, at or beyond its end. Choose "
-                "an earlier `start`."
-            )
+            raise streams.error_of_start()
     return clip
 
 
-def _load_line(line, asked, **settings):
-    """A clip of a manifest's line: what is asked for and is there."""
-    named = {key for key in MEDIA_KEYS if key in line} & {"media", *asked}
-    if not named:
+def iter_clip(source, *, seconds, **settings):
+    """Iterates over a clip in consecutive spans of so many seconds, in step.
+
+    Each stream is decoded once, and no more than a span of it is kept: a film
+    of hours takes the memory of a span. Joined, the spans are what `load_clip`
+    returns.
+
+    Args:
+        source: str, path or dict, as for `load_clip`.
+        seconds: float. How long a span is. It must hold a whole number of
+            frames and of samples. The last span may be shorter.
+        **settings: see `load_clip`.
+
+    Returns:
+        An iterator of dicts as `load_clip` returns them. Where one stream
+        ends before the other, its key is absent from then on.
+
+    Raises:
+        ValueError: as `load_clip`, though what is damaged may be found out on
+            the way; or if a span does not hold whole frames and samples.
+
+    Example:
+
+    ```python
+    film = keras_mirasol.data.iter_clip("film.mp4", seconds=2.0, image_size=64)
+    for clip in film:
+        clip["videos"].shape  # (16, 64, 64, 3)
+        clip["audio"].shape  # (32000,)
+    ```
+    """
+    sampling_rate = settings.get("sampling_rate", 16000)
+    streams = ClipStreams(source, **settings)
+    counts = {
+        "videos": _whole(seconds, streams.frame_rate, "frames"),
+        "audio": _whole(seconds, sampling_rate, "samples"),
+    }
+
+    def spans():
+        with streams:
+            span = streams.read(**counts)
+            if not span:
+                raise streams.error_of_start()
+            while span:
+                yield span
+                span = streams.read(**counts)
+
+    return spans()
+
+
+def _whole(seconds, rate, of):
+    count = as_fraction(seconds) * as_fraction(rate)
+    if count < 1 or count != round(count):
         raise ValueError(
-            f"Expected a line of a manifest with {sorted({'media', *asked})}. "
-            f"Received the keys: {sorted(line)}"
+            f"A span must hold a whole number of {of}, at least one. Received "
+            f"seconds={seconds}, which are {float(count):g} {of} at "
+            f"{float(rate):g} per second. Choose a multiple of "
+            f"{float(1 / as_fraction(rate)):g} s."
         )
-    clip = {}
-    for key in sorted(named):
-        kinds = asked if key == "media" else {key}
-        clip |= load_clip(
-            line[key],
-            video="video" in kinds,
-            audio="audio" in kinds,
-            **settings,
-        )
-    return clip
-
-
-def _checked(path, start, end, frame_rate, sampling_rate):
-    """The times and the frame rate as exact fractions."""
-    for name, value in (("start", start), ("end", end)):
-        if value is not None and not 0 <= value < math.inf:
-            raise ValueError(
-                f"`{name}` must be a time in seconds, not negative. Received "
-                f"{name}={value} for '{path}'."
-            )
-    start = 0 if start is None else start
-    if end is not None and start >= end:
-        raise ValueError(
-            "`start` must come before `end`. Received "
-            f"start={start}, end={end} for '{path}'."
-        )
-    if not 0 < frame_rate < math.inf:
-        raise ValueError(
-            "`frame_rate` must be a positive number of frames per second. "
-            f"Received frame_rate={frame_rate} for '{path}'."
-        )
-    if not sampling_rate > 0 or sampling_rate != int(sampling_rate):
-        raise ValueError(
-            "`sampling_rate` must be a positive int, samples per second. "
-            f"Received sampling_rate={sampling_rate} for '{path}'."
-        )
-    return (
-        _exact(start),
-        None if end is None else _exact(end),
-        _exact(frame_rate),
-    )
-
-
-def _exact(number):
-    # Takes 29.97002997 for the 30000/1001 that it stands for.
-    return Fraction(float(number)).limit_denominator(1_000_000)
-
-
-def _missing_streams(asked, kinds):
-    found = f"only {kinds.pop()}" if kinds else "neither video nor audio"
-    return f"expected {' or '.join(sorted(asked))}, but it has {found}."
+    return round(count)

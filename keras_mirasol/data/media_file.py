@@ -17,6 +17,9 @@ _PREROLLS = (Fraction(1, 2), Fraction(10))
 # A longer gap between two frames is a broken clock, not a still picture.
 _LONGEST_GAP = 3600
 
+# No camera and no screen has more pixels; a damaged header may.
+_MOST_PIXELS = 2**27
+
 # The formats that state how long a stream is. For others FFmpeg estimates it
 # from the bit rate or the last timestamp, which proves nothing.
 _FORMATS_STATING_DURATION = {"mov", "avi", "flac"}
@@ -111,6 +114,7 @@ class MediaFile:
                 "Convert it to H.264 and AAC in an MP4 file."
             )
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
         return stream
 
     def _seek(self, stream, time):
@@ -154,6 +158,12 @@ class MediaFile:
                     )
                 begin = frame.pts * frame.time_base - self._zero
                 end = begin + _duration(frame, frame_time)
+                if end - begin > _LONGEST_GAP:
+                    raise self.error(
+                        f"a frame of its {stream.type} at {float(begin):.2f} "
+                        f"s lasts {float(end - begin):.0f} s: its clock is "
+                        "damaged. Fetch or encode the file again."
+                    )
                 if packet.is_corrupt or frame.is_corrupt:
                     damage = "incomplete data"
                 gap = 0 if reached is None else begin - reached

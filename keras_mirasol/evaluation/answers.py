@@ -70,11 +70,8 @@ def answer_manifest(task, manifest, *, batch_size=16, without=None):
 
 def _load(groups, preprocessor, without):
     """Clips of a batch, as lists; `None` where one lacks a modality."""
-    rates = dict(
-        frame_rate=preprocessor.frame_rate,
-        sampling_rate=preprocessor.sampling_rate,
-    )
-    clips = [load_clip(group[0], **rates) for group in groups]
+    settings = preprocessor.clip_settings
+    clips = [load_clip(group[0], **settings) for group in groups]
     batch = {
         key: [clip.get(key) for clip in clips]
         for modality, key in _KEYS.items()

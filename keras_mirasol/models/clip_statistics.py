@@ -128,7 +128,7 @@ def signals(data, key, num_clips):
     return itertools.islice(clips, num_clips)
 
 
-def raw_clips(data, num_clips, **rates):
+def raw_clips(data, num_clips, **settings):
     """Pairs of videos and audio, clip by clip.
 
     Args:
@@ -136,13 +136,13 @@ def raw_clips(data, num_clips, **rates):
             iterable of such dicts.
         num_clips: int or `None`. How many to look at: drawn from a manifest
             or a list, the first ones of other iterables.
-        **rates: `frame_rate` and `sampling_rate` to read a manifest's clips.
+        **settings: arguments of `load_clip` to read a manifest's clips.
 
     Returns:
         An iterator of pairs of arrays.
     """
     if isinstance(data, (str, os.PathLike)) or _is_list_of_lines(data):
-        return _read(data, num_clips, rates)
+        return _read(data, num_clips, settings)
     if isinstance(data, dict):
         data = [data]
     elif isinstance(data, (list, tuple)):
@@ -160,7 +160,7 @@ def _is_list_of_lines(data):
     )
 
 
-def _read(manifest, num_clips, rates):
+def _read(manifest, num_clips, settings):
     """Reads clips of a manifest, a few at a time."""
     groups = group_lines(lines_of(manifest, "data"))
     sources = [next(iter(group.values())) for group in draw(groups, num_clips)]
@@ -168,7 +168,7 @@ def _read(manifest, num_clips, rates):
 
     def load(source):
         try:
-            return load_clip(source, **rates)
+            return load_clip(source, **settings)
         except ValueError as error:
             failures.append(error)
             return {}

@@ -127,6 +127,16 @@ class MirasolCausalLMPreprocessor(
         return self.audio_converter.sampling_rate
 
     @property
+    def clip_settings(self):
+        """How clips are loaded for it: arguments of `load_clip`."""
+        return {
+            "frame_rate": self.frame_rate,
+            "sampling_rate": self.sampling_rate,
+            "image_size": self.video_converter.image_size,
+            "crop_to_aspect_ratio": self.video_converter.crop_to_aspect_ratio,
+        }
+
+    @property
     def _samples_per_snippet(self):
         return self.audio_frames_per_snippet * self.audio_converter.hop
 
@@ -174,8 +184,7 @@ class MirasolCausalLMPreprocessor(
             raw_clips(
                 data,
                 num_clips,
-                frame_rate=self.frame_rate,
-                sampling_rate=self.sampling_rate,
+                **self.clip_settings,
             ),
             "clips with video or audio",
         )

@@ -13,7 +13,7 @@ from media_files import write_media
 
 from keras_mirasol.data import ClipAugmentation
 from keras_mirasol.data import clip_dataset
-from keras_mirasol.data import clip_reader
+from keras_mirasol.data import clip_loader
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import read_manifest
 from keras_mirasol.data import write_manifest
@@ -112,7 +112,7 @@ def loads(monkeypatch):
         counts.update(path.rsplit("/")[-1] for path in paths)
         return load_clip(line, **rates)
 
-    monkeypatch.setattr(clip_reader, "load_clip", counting)
+    monkeypatch.setattr(clip_loader, "load_clip", counting)
     return counts
 
 
@@ -225,7 +225,7 @@ class TestOrder:
             time.sleep(0.3 if line.get("media", "").endswith("0.mp4") else 0)
             return load_clip(line, **rates)
 
-        monkeypatch.setattr(clip_reader, "load_clip", slow_at_first)
+        monkeypatch.setattr(clip_loader, "load_clip", slow_at_first)
         dataset = clip_dataset(manifest, batch_size=2, num_parallel=4)
         assert flat(dataset) == ALL
 
@@ -340,7 +340,7 @@ class TestBatches:
             rates.append(options)
             return load_clip(line, **options)
 
-        monkeypatch.setattr(clip_reader, "load_clip", noting)
+        monkeypatch.setattr(clip_loader, "load_clip", noting)
         list(clip_dataset(manifest, TinyPreprocessor(), batch_size=4))
         assert rates == [{"frame_rate": 4.0, "sampling_rate": 8000}] * 4
 
@@ -703,6 +703,67 @@ class TestModalityDropout:
         assert kinds == {True, False}
 
 
+class TestShards:
+    @pytest.mark.parametrize("count", [1, 2, 3, 4])
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_all_together_have_each_line_once(self, manifest, count, shuffle):
+        parts = [
+            clip_dataset(
+                manifest,
+                batch_size=2,
+                shuffle=shuffle,
+                seed=0,
+                shard=(index, count),
+            )
+            for index in range(count)
+        ]
+        for _ in range(2):
+            prompts = [flat(part) for part in parts]
+            assert all(prompts)
+            assert sorted(sum(prompts, [])) == ALL
+        # Clips are shared out, with all of their lines.
+        of_clips = [{prompt[0] for prompt in part} for part in prompts]
+        assert sum(map(len, of_clips)) == 4
+        assert max(map(len, of_clips)) - min(map(len, of_clips)) <= 1
+
+    def test_the_length_is_that_of_the_part(self, manifest):
+        lengths = [
+            clip_dataset(manifest, batch_size=1, shard=(i, 2)).cardinality()
+            for i in range(2)
+        ]
+        assert lengths == [1 + 4, 3 + 5]
+
+
+class TestFrameSize:
+    class Sized(TinyPreprocessor):
+        clip_settings = {
+            "frame_rate": 4.0,
+            "sampling_rate": 8000,
+            "image_size": (4, 6),
+        }
+
+        def preprocess_clip(self, videos, audio):
+            # Known while the graph is traced, so that nothing is resized.
+            assert videos.shape.as_list() == [None, 4, 6, 3]
+            return super().preprocess_clip(videos, audio)
+
+    def test_frames_are_decoded_at_the_size_of_the_preprocessor(self, manifest):
+        options = {"batch_size": 4, "texts_per_clip": 8}
+        whole = clip_dataset(manifest, TinyPreprocessor(), **options)
+        sized = clip_dataset(manifest, self.Sized(), **options)
+        assert sized.element_spec == whole.element_spec
+        for before, after in zip(whole, sized, strict=True):
+            for key, value in before[0].items():
+                np.testing.assert_allclose(after[0][key], value, atol=2)
+
+    def test_clips_without_video_have_no_frames(self, tmp_path):
+        audio = write_media(tmp_path / "a.m4a", audio=tone(440, 1, 48000))
+        line = {"media": audio, "prompt": "p", "response": "r"}
+        ((x, *_),) = clip_dataset([line], self.Sized(), batch_size=1)
+        assert x["pixel_values"].shape == (1, 4, 4, 6, 3)
+        assert not x["video_mask"].numpy().any()
+
+
 class TestErrors:
     @pytest.fixture
     def broken(self, manifest, tmp_path):
@@ -750,6 +811,20 @@ class TestErrors:
             weights = np.concatenate([w for *_, w in batches])
             assert weights.any(axis=-1).sum() == 5
 
+    def test_the_report_names_each_clip_that_was_left_out(self, broken):
+        dataset = clip_dataset(broken, batch_size=2, on_error="skip")
+        assert str(dataset.report()) == "0 of 4 clips were left out."
+        with pytest.warns(UserWarning):
+            list(dataset)
+        report = dataset.report()
+        assert report.num_clips == 4
+        path = broken[1]["media"]
+        assert [clip.media for clip in report.dropped] == [(path,), (path,)]
+        assert [clip.lines for clip in report.dropped] == [(2,), (3,)]
+        first, *rest = str(report).split("\n")
+        assert first == "2 of 4 clips were left out, with 2 lines:"
+        assert rest[1].startswith(f"'{path}' (line 3): Cannot load media file")
+
     def test_nothing_left(self, broken):
         dataset = clip_dataset(broken[1:3], batch_size=2, on_error="skip")
         with (
@@ -784,6 +859,8 @@ class TestErrors:
             ({"on_error": "ignore"}, '"raise" or "skip".*\'ignore\''),
             ({"augment": "shift"}, "`augment` must be `True`.*'shift'"),
             ({"modality_dropout": 2.0}, "`modality_dropout` must be.* 2.0"),
+            ({"shard": (2, 2)}, "`shard` must be a pair of ints.*(2, 2)"),
+            ({"shard": (0, 5)}, "4 clips into 5 parts"),
         ],
     )
     def test_arguments(self, manifest, options, match):

@@ -1,10 +1,10 @@
-import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from media_files import set_display_rotation
 from media_files import solid
 from media_files import tone
 from media_files import write_media
@@ -253,17 +253,6 @@ class TestVideo:
         with av.open(str(path)) as container:
             assert len(container.streams.video) == 1
         assert set(load_clip(path)) == {"audio"}
-
-
-def set_display_rotation(path, turns):
-    """Writes a matrix into the MP4 that turns the picture anticlockwise."""
-    data = bytearray(Path(path).read_bytes())
-    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
-    at = data.index(identity, data.index(b"tkhd"))
-    cosine, sine = [(1, 0), (0, 1), (-1, 0), (0, -1)][turns]
-    matrix = (cosine, -sine, 0, sine, cosine, 0, 0, 0, 1 << 14)
-    data[at : at + 36] = struct.pack(">9i", *(65536 * v for v in matrix))
-    Path(path).write_bytes(data)
 
 
 class TestAudio:

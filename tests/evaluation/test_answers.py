@@ -13,8 +13,7 @@ class EchoTask:
     """Answers with what it was given: frames, samples and the prompt."""
 
     class preprocessor:
-        frame_rate = 4.0
-        sampling_rate = 8000
+        clip_settings = {"frame_rate": 4.0, "sampling_rate": 8000}
 
     def __init__(self):
         self.batches = []

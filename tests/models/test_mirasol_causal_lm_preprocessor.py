@@ -250,7 +250,7 @@ def test_adapts_to_clips_however_they_come(make):
 
 
 @pytest.mark.any_backend
-def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
+def test_adapts_to_a_manifest_at_its_own_rates_and_size(tmp_path):
     manifest = write_corpus(tmp_path, 3, seed=0)
     lines = read_manifest(manifest)
     preprocessor, expected, drawn = (
@@ -258,8 +258,18 @@ def test_adapts_to_a_manifest_at_its_own_rates(tmp_path):
     )
     preprocessor.adapt(manifest)
     media = dict.fromkeys(line["media"] for line in lines)
+    size = preprocessor.video_converter.image_size
+    assert preprocessor.clip_settings == {
+        "frame_rate": 8.0,
+        "sampling_rate": 8000,
+        "image_size": size,
+        "crop_to_aspect_ratio": False,
+    }
     expected.adapt(
-        [load_clip(path, frame_rate=8.0, sampling_rate=8000) for path in media]
+        [
+            load_clip(path, frame_rate=8.0, sampling_rate=8000, image_size=size)
+            for path in media
+        ]
     )
     assert len(media) == 3
     assert _settings(preprocessor) == _settings(expected)

@@ -1,0 +1,139 @@
+"""Frames that are scaled as they are decoded."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from media_files import set_display_rotation
+from media_files import solid
+from media_files import write_media
+
+from keras_mirasol.data import load_clip
+from keras_mirasol.data import video_frames
+
+pytestmark = pytest.mark.any_backend
+
+
+def smooth_frames(count, size=(120, 160)):
+    """Coloured waves that move."""
+    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
+    frames = []
+    for k in range(count):
+        waves = [
+            np.sin(7 * rows + k / 3),
+            np.sin(5 * columns - k / 4),
+            np.sin(4 * (rows + columns) + k / 5),
+        ]
+        frames.append((127 + 100 * np.stack(waves, -1)).astype("uint8"))
+    return frames
+
+
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory):
+    return write_media(
+        tmp_path_factory.mktemp("waves") / "waves.mp4",
+        frames=smooth_frames(50),
+    )
+
+
+def resized(videos, image_size, crop):
+    """As `MirasolVideoConverter` resizes."""
+    layer = keras.layers.Resizing(
+        *image_size, crop_to_aspect_ratio=crop, antialias=True, dtype="float32"
+    )
+    return tf.function(layer)(tf.constant(videos)).numpy()
+
+
+def assert_alike(scaled, expected):
+    """The tolerance: of 255 grey levels, 2 in the mean, 5 for 99 in 100."""
+    difference = np.abs(scaled.astype("float32") - expected)
+    assert difference.mean() < 2
+    assert np.quantile(difference, 0.99) < 5
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize(
+    "image_size", [(60, 60), (32, 48), (48, 32), (17, 23), (240, 200)]
+)
+def test_scaled_frames_are_as_if_resized_afterwards(waves, image_size, crop):
+    whole = load_clip(waves)["videos"]
+    scaled = load_clip(waves, image_size=image_size, crop_to_aspect_ratio=crop)[
+        "videos"
+    ]
+    assert scaled.dtype == "uint8"
+    assert scaled.shape == (16, *image_size, 3)
+    assert_alike(scaled, resized(whole, image_size, crop))
+
+
+def test_real_frames_are_as_if_resized_afterwards(shared):
+    path = shared / "media" / "bigbuckbunny.mp4"
+    if not path.exists():
+        pytest.skip("needs shared/media/bigbuckbunny.mp4")
+    whole = load_clip(path, end=1, audio=False)["videos"]
+    for image_size in [(224, 224), (64, 64)]:
+        scaled = load_clip(path, end=1, audio=False, image_size=image_size)
+        assert_alike(scaled["videos"], resized(whole, image_size, False))
+
+
+def test_one_number_is_height_and_width(waves):
+    assert load_clip(waves, image_size=40)["videos"].shape == (16, 40, 40, 3)
+
+
+def test_frames_of_the_size_asked_for_stay_as_they_are(waves):
+    np.testing.assert_array_equal(
+        load_clip(waves, image_size=(120, 160))["videos"],
+        load_clip(waves)["videos"],
+    )
+
+
+def test_what_is_fine_is_averaged_not_sampled(tmp_path):
+    # Stripes of one pixel, black and white, are grey from afar.
+    frame = solid(0, size=(96, 128))
+    frame[:, ::2] = 255
+    path = write_media(
+        tmp_path / "stripes.mp4", frames=[frame] * 25, video_codec="libx264"
+    )
+    videos = load_clip(path, image_size=24)["videos"]
+    # At the edge the filter has half of its weight on one column.
+    np.testing.assert_allclose(videos[:, :, 1:-1], 127, atol=6)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_turned_videos_are_upright_at_the_size_asked_for(tmp_path, turns):
+    frames = smooth_frames(8)
+    path = write_media(tmp_path / "clip.mp4", frames=frames, frame_rate=8)
+    stored = load_clip(path)["videos"]
+    set_display_rotation(path, turns)
+    upright = np.rot90(stored, turns, axes=(1, 2))
+    np.testing.assert_array_equal(load_clip(path)["videos"], upright)
+    for crop in (False, True):
+        scaled = load_clip(
+            path, image_size=(40, 30), crop_to_aspect_ratio=crop
+        )["videos"]
+        assert_alike(scaled, resized(upright, (40, 30), crop))
+
+
+def test_black_before_late_video_has_the_size_asked_for(tmp_path):
+    path = write_media(
+        tmp_path / "late.mp4",
+        frames=[solid(200)] * 25,
+        video_start=1,
+        audio=np.zeros(48000, "float32"),
+    )
+    videos = load_clip(path, image_size=(20, 30))["videos"]
+    assert videos.shape == (16, 20, 30, 3)
+    assert not videos[:8].any()
+    np.testing.assert_allclose(videos[8:], 200, atol=3)
+
+
+def test_more_frames_than_memory_holds_are_an_error(waves, monkeypatch):
+    monkeypatch.setattr(video_frames, "_memory", lambda: 10 * 120 * 160 * 3)
+    with pytest.raises(ValueError, match="waves.mp4.*160x120.*`image_size`"):
+        load_clip(waves)
+    assert len(load_clip(waves, image_size=40)["videos"]) == 16
+
+
+@pytest.mark.parametrize("image_size", [0, -1, 2.5, (3,), (3, 0), "64"])
+def test_sizes_are_positive_ints(waves, image_size):
+    with pytest.raises(ValueError, match="`image_size` must be a positive int"):
+        load_clip(waves, image_size=image_size)
