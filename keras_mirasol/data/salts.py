@@ -6,6 +6,7 @@ import tensorflow as tf
 # index, from 0 on.
 AUGMENTATION = -1
 MODALITY_DROPOUT = -2
+SPECTROGRAM_MASKING = -3
 
 
 def with_salts(dataset, seed):
