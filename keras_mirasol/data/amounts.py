@@ -4,6 +4,15 @@ import math
 import numbers
 
 
+def is_count(value):
+    """Whether a value is an integer from 0 on."""
+    return (
+        isinstance(value, numbers.Integral)
+        and not isinstance(value, bool)
+        and value >= 0
+    )
+
+
 def is_amount(value, largest):
     """Whether a value is a finite number from 0 to `largest`."""
     return (

@@ -9,7 +9,6 @@ from pathlib import Path
 import tensorflow as tf
 
 import keras_mirasol.data.iterators_at_exit  # noqa: F401
-from keras_mirasol.data.augmentation import as_augmentation
 from keras_mirasol.data.clip_texts import group_texts
 from keras_mirasol.data.clip_texts import num_groups
 from keras_mirasol.data.modality_dropout import ModalityDropout
@@ -30,7 +29,7 @@ def clip_batches(
     seed,
     repeat,
     cache,
-    augment,
+    augmentation,
     modality_dropout,
     num_parallel,
     drop_remainder,
@@ -40,9 +39,10 @@ def clip_batches(
     Args:
         clips: where the clips come from: `FileClips`, or what has its
             methods.
+        augmentation: `ClipAugmentation` or None.
         preprocessor, batch_size, texts_per_clip, shuffle, seed, repeat,
-            cache, augment, modality_dropout, num_parallel, drop_remainder: as
-            for `clip_dataset`, which describes what comes in which order.
+            cache, modality_dropout, num_parallel, drop_remainder: as for
+            `clip_dataset`, which describes what comes in which order.
 
     Returns:
         A `tf.data.Dataset` as of `clip_dataset`.
@@ -52,7 +52,6 @@ def clip_batches(
         texts_per_clip=texts_per_clip,
         num_parallel=1 if num_parallel is None else num_parallel,
     )
-    augmentation = as_augmentation(augment)
     dropout = None
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
@@ -66,6 +65,12 @@ def clip_batches(
     def mapped(dataset, function):
         return dataset.map(
             function, num_parallel_calls=num_parallel, deterministic=True
+        )
+
+    def changed(dataset, change):
+        return mapped(
+            with_salts(dataset, seed),
+            lambda item, salt: {**item, "clip": change(item["clip"], salt)},
         )
 
     # Below a cache the order of the first pass stays.
@@ -82,21 +87,17 @@ def clip_batches(
             at_hand = _SHUFFLED_CLIPS if cache is True else 4 * batch_size
             dataset = dataset.shuffle(min(clips.num_clips, at_hand), seed)
     if augmentation is not None:
-        dataset = mapped(
-            with_salts(dataset, seed),
-            lambda item, salt: {
-                **item,
-                "clip": augmentation(item["clip"], salt),
-            },
+        dataset = changed(
+            dataset, lambda clip, salt: augmentation(clip, salt, **clips.rates)
         )
         if preprocessor is not None:
             dataset = mapped(dataset, preprocess)
+        if augmentation.masks:
+            dataset = changed(dataset, augmentation.mask)
     dataset = dataset.map(clips.with_texts)
     dataset = group_texts(dataset, texts_per_clip, shuffle, seed)
     if dropout is not None:
-        dataset = with_salts(dataset, seed).map(
-            lambda item, salt: {**item, "clip": dropout(item["clip"], salt)}
-        )
+        dataset = changed(dataset, dropout)
     num_elements = num_groups(clips.texts_per_clip, texts_per_clip)
     if not clips.may_drop:
         # Lets Keras know the length of an epoch.

@@ -1,5 +1,6 @@
 """Manifests to batches of clips and the questions about them."""
 
+from keras_mirasol.data.augmentation import as_augmentation
 from keras_mirasol.data.clip_batches import clip_batches
 from keras_mirasol.data.clip_loader import check_media
 from keras_mirasol.data.clip_loader import check_on_error
@@ -45,9 +46,11 @@ def clip_dataset(
     it can:
 
     ```
-    plain      decode  preprocess  [cache]              texts  dropout  batch
-    augment    decode  [cache]     augment  preprocess  texts  dropout  batch
+    plain    decode  preprocess  [cache]                 texts  dropout  batch
+    augment  decode  [cache]  augment  preprocess  mask  texts  dropout  batch
     ```
+
+    What `augment` masks of the spectrogram, it masks there.
 
     Args:
         manifest: str or path of a manifest, or a list of lines as
@@ -75,9 +78,9 @@ def clip_dataset(
             each clip a little, anew in each pass, so that few clips are not
             learnt by heart. For training alone. `True` stands for
             `ClipAugmentation()`. All elements of a clip change alike in one
-            pass. A cache then keeps the frames in their own size, which may
-            need far more room than preprocessed ones. Defaults to `None`:
-            clips stay as they are.
+            pass. A cache then keeps the frames as decoded, large enough for
+            what is enlarged. Masking spectrograms
+            needs a preprocessor. Defaults to `None`: clips stay as they are.
         modality_dropout: float or dict. The chance that an element with both
             video and audio loses one of them, either with half this chance,
             so that a model learns to make do with one. A dict such as
@@ -141,11 +144,15 @@ def clip_dataset(
     ```
     """
     check_on_error(on_error)
+    augmentation = as_augmentation(augment, preprocessor)
+    settings = settings_of(preprocessor)
+    if augmentation is not None:
+        settings = augmentation.with_room(settings)
     clips = clips_of(manifest, shard)
     if on_error == "raise":
         check_media(clips)
     return clip_batches(
-        FileClips(clips, settings_of(preprocessor), skip=on_error == "skip"),
+        FileClips(clips, settings, skip=on_error == "skip"),
         preprocessor,
         batch_size=batch_size,
         texts_per_clip=texts_per_clip,
@@ -153,7 +160,7 @@ def clip_dataset(
         seed=seed,
         repeat=repeat,
         cache=cache,
-        augment=augment,
+        augmentation=augmentation,
         modality_dropout=modality_dropout,
         num_parallel=num_parallel,
         drop_remainder=drop_remainder,

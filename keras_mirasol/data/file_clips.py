@@ -25,6 +25,8 @@ class FileClips:
     Attributes:
         num_clips: int.
         texts_per_clip: array of ints. How many texts each clip has.
+        rates: dict. `frame_rate` and `sampling_rate`, where they are not
+            those of `load_clip`.
         may_drop: bool. Whether clips may be left out, so that no one knows
             how many there will be.
     """
@@ -33,6 +35,11 @@ class FileClips:
         self.num_clips = len(clips)
         counts = [len(clip.lines) for clip in clips]
         self.texts_per_clip = np.array(counts)
+        self.rates = {
+            name: settings[name]
+            for name in ("frame_rate", "sampling_rate")
+            if name in settings
+        }
         self.may_drop = skip
         self._load = ClipLoader(clips, settings, skip=skip)
         # Frames of one size have it even where there are none.

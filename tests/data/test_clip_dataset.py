@@ -21,6 +21,11 @@ from keras_mirasol.data.manifest import MEDIA_KEYS
 
 pytestmark = pytest.mark.any_backend
 
+# There is no tensorflow-io for Python 3.13.
+with_tensorflow_io = pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="needs tensorflow-io"
+)
+
 # Clip `i` is grey of level 40 * i and lasts 1 + i / 2 seconds. Its lines, of
 # which there are `_LINES[i]`, have prompts such as "2 b" and responses "b".
 _LINES = [1, 4, 3, 5]
@@ -575,6 +580,95 @@ class TestAugment:
             flat_after = after[key].flat_values.numpy()
             assert (flat_before != flat_after).mean() > 0.5
         assert (after["prompts"] == before["prompts"]).numpy().all()
+
+    @pytest.mark.parametrize("raw", [True, False])
+    def test_time_shifts_keep_step_at_the_rates_of_the_clip(
+        self, tmp_path, raw
+    ):
+        # A second of black and silence, then a second of white and a tone.
+        media = write_media(
+            tmp_path / "clip.mp4",
+            frames=[solid(0)] * 8 + [solid(255)] * 8,
+            frame_rate=8,
+            audio=np.repeat([0, 1], 16000) * tone(440, 2, 16000),
+            sampling_rate=16000,
+        )
+        dataset = clip_dataset(
+            [{"media": media, "prompt": "p", "response": "r"}],
+            None if raw else TinyPreprocessor(),
+            batch_size=1,
+            seed=0,
+            cache=True,
+            augment=ClipAugmentation(
+                shift=0.0, brightness=0.0, gain_decibels=0.0, time_shift=0.5
+            ),
+        )
+        began = []
+        for _ in range(10):
+            (batch,) = dataset
+            if raw:
+                videos, audio = batch["videos"].to_tensor(), batch["audio"]
+                # A frame lasts 2000 samples.
+                audio = tf.reshape(abs(audio.to_tensor()), (1, -1, 2000))
+            else:
+                videos = batch[0]["pixel_values"]
+                audio = batch[0]["audio_features"]
+            # Step by step, how bright and how loud it is.
+            bright = np.mean(videos[0], axis=(1, 2, 3)) > 128
+            loud = np.mean(audio[0], axis=1) > 0.1
+            assert np.argmax(bright) == np.argmax(loud)
+            began.append(np.argmax(bright))
+        # A second, and half a second at most, at 8 or 4 steps a second.
+        second = 8 if raw else 4
+        assert min(began) >= second / 2 and max(began) <= second * 3 / 2
+        assert len(set(began)) > 2
+
+    @with_tensorflow_io
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_spectrograms_are_masked_anew_in_each_pass(self, manifest, cache):
+        def passes(seed):
+            dataset = clip_dataset(
+                manifest,
+                TinyPreprocessor(),
+                batch_size=4,
+                seed=seed,
+                cache=cache,
+                augment=ClipAugmentation(mask_mels=1, mask_audio_frames=2),
+            )
+            return [self.masked(dataset) for _ in range(5)]
+
+        first = passes(3)
+        # Of a clip all elements are masked alike, and clips are not.
+        assert all((one["3 a"] == one["3 e"]).all() for one in first)
+        assert any((one["3 a"][:3] != one["2 a"][:3]).any() for one in first)
+        for one, again, other in zip(first, passes(3), passes(4), strict=True):
+            assert all((one[text] == again[text]).all() for text in ALL)
+            assert any((one[text] != other[text]).any() for text in ALL)
+        assert any((first[0][text] != first[1][text]).any() for text in ALL)
+        # No mel bin or one, and up to two spectrogram frames, in all passes.
+        mels = [one["3 a"].all(axis=0).sum() for one in first]
+        audio_frames = [one["3 a"].all(axis=1).sum() for one in first]
+        assert {*mels} == {0, 1} and 1 < len({*audio_frames})
+        assert max(audio_frames) <= 2
+
+    def masked(self, dataset):
+        """Where each prompt's spectrogram is 0, in one pass."""
+        masked = {}
+        for x, *_ in dataset:
+            for prompt, features, mask in zip(
+                prompts_of(x["token_ids"]),
+                x["audio_features"].numpy(),
+                x["audio_mask"].numpy().repeat(2, axis=1),
+                strict=True,
+            ):
+                masked[prompt] = features[mask] == 0
+        return masked
+
+    def test_raw_clips_cannot_be_masked(self, manifest):
+        with pytest.raises(ValueError, match="Give .* a `preprocessor`"):
+            clip_dataset(
+                manifest, batch_size=4, augment=ClipAugmentation(mask_mels=1)
+            )
 
     def test_true_stands_for_moderate_changes(self, manifest):
         def pixels(augment):
