@@ -30,6 +30,10 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     earlier. `adapt()` sets `mean` and `std` to those of the data. A model that
     comes with weights must keep the settings that it was trained with.
 
+    Mels are HTK's, as in `keras.layers.MelSpectrogram`: triangles of height 1
+    with sides straight over mels. librosa's with `htk=True, norm=None` have
+    sides straight over hertz; the logarithm differs by a few hundredths.
+
     Args:
         num_mels: int. Mel bins.
         audio_frame_rate: float. Spectrogram frames per second. Defaults to

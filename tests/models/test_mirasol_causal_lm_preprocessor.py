@@ -88,6 +88,35 @@ def test_a_frame_and_its_samples_are_in_the_same_snippet(preprocessor, frame):
     assert np.argmax(brightness) == np.argmax(loudness) == frame // FRAMES
 
 
+@pytest.mark.parametrize("snippet", range(4))
+def test_a_snippet_s_first_sample_is_heard_in_its_first_spectrogram_frame(
+    preprocessor, snippet
+):
+    # Of the two hops that end with this frame, it is the first of the second:
+    # the Hann window is 1 there. In the next frame it is the first of all,
+    # where the window is 0.
+    audio = np.zeros(4 * SAMPLES, "float32")
+    audio[snippet * SAMPLES] = 1.0
+    videos = np.zeros((4 * FRAMES, 8, 8, 3), "uint8")
+    features = preprocessor.preprocess_clip(
+        tf.constant(videos), tf.constant(audio)
+    )
+    loudness = np.max(features["audio_features"], axis=1)
+    silence = np.min(features["audio_features"])
+    heard = np.flatnonzero(loudness > silence + 1e-3)
+    assert heard.tolist() == [snippet * AUDIO_FRAMES]
+
+
+def test_a_snippet_s_last_sample_is_heard_with_the_next_snippet(preprocessor):
+    # Of the last frame's two hops it is the last, where the window has come
+    # down to 0 but for a trace; in the next frame it stands before the middle.
+    audio = np.zeros(3 * SAMPLES, "float32")
+    audio[SAMPLES - 1] = 1.0
+    x = _features(preprocessor, audio=audio)
+    loudness = np.max(x["audio_features"], axis=1)
+    assert np.argmax(loudness) == AUDIO_FRAMES
+
+
 def test_video_is_filled_with_its_last_frame(preprocessor):
     x = _features(preprocessor, videos=_video(3))
     np.testing.assert_array_equal(_grey(x["pixel_values"]), [0, 10, 20, 20])

@@ -1,8 +1,10 @@
 import keras
+import librosa_log_mel
 import numpy as np
 import numpy_log_mel
 import pytest
 
+from keras_mirasol.models import MirasolAudioConverter
 from keras_mirasol.preprocessing.log_mel import log_mel
 
 RATE, HOP, MELS = 8000, 400, 16
@@ -99,3 +101,41 @@ def test_a_spectrogram_frame_sees_its_own_hop_and_the_one_before(
             (audio_frames > np.log(FLOOR) + 1e-3).any(axis=1)
         )
         assert list(heard) == seen_in
+
+
+@pytest.fixture(params=librosa_log_mel.SETTINGS)
+def with_librosa(request):
+    """Frames of the same sounds by a converter, and by librosa."""
+    settings = librosa_log_mel.SETTINGS[request.param]
+    converter = MirasolAudioConverter(**settings)
+    sounds = librosa_log_mel.sounds(settings["sampling_rate"])
+    with np.load(librosa_log_mel.FILE) as frames:
+        return np.asarray(converter.unscaled(sounds)), {
+            triangles: frames[f"{request.param}, {triangles}"]
+            for triangles in ("htk", "librosa")
+        }
+
+
+def test_agrees_with_librosa_on_the_mels_of_htk(with_librosa):
+    audio_frames, by_librosa = with_librosa
+    assert audio_frames.shape == by_librosa["htk"].shape
+    # Noise is far from the floor, the chirp leaves most bins for others.
+    assert np.ptp(audio_frames) > 10
+    np.testing.assert_allclose(audio_frames, by_librosa["htk"], atol=1e-3)
+
+
+def test_triangles_of_librosa_differ_in_their_sides_alone(with_librosa):
+    # HTK's sides, and so Keras', are straight over mels. Those of
+    # `librosa.filters.mel(htk=True, norm=None)`, between the same corners,
+    # are straight over hertz: 0.03 is an eighth of a decibel.
+    audio_frames, by_librosa = with_librosa
+    np.testing.assert_allclose(audio_frames, by_librosa["librosa"], atol=0.04)
+    # Were they of one kind after all, the comment would be wrong.
+    assert np.abs(audio_frames - by_librosa["librosa"]).max() > 0.01
+
+
+def test_librosa_was_given_what_mirasol_tiny_has():
+    config = MirasolAudioConverter.from_preset("mirasol_tiny").get_config()
+    settings = librosa_log_mel.SETTINGS["mirasol_tiny"]
+    assert settings.items() <= config.items()
+    assert config["max_freq"] is None
