@@ -549,3 +549,14 @@ class TestArguments:
         assert as_augmentation(False, None) is None
         with pytest.raises(ValueError, match="`augment` must be `True`.* 0.1"):
             as_augmentation(0.1, None)
+
+
+def test_frames_are_decoded_with_room_for_what_is_enlarged():
+    settings = {"frame_rate": 8.0, "image_size": (64, 48)}
+    plain = ClipAugmentation(scale=0.0)
+    assert plain.with_room(settings) == settings
+    # A side of half the length remains of a quarter of the area.
+    augmentation = ClipAugmentation(scale=0.25, crop=0.75)
+    assert augmentation.with_room(settings)["image_size"] == (160, 120)
+    assert settings["image_size"] == (64, 48)
+    assert augmentation.with_room({}) == {}
