@@ -20,30 +20,38 @@ def write_media(
     layout="mono",
     audio_start=0,
     video_codec="libx264",
+    video_options=None,
+    pix_fmt="yuv420p",
+    clock=90000,
     audio_codec="aac",
     audio_options=None,
+    audio_bit_rate=None,
     keyframe_every=12,
     **open_options,
 ):
     """Writes `frames` and `audio` (channels, samples) where they are given.
 
     `times` (seconds, one a frame) makes the frame rate variable; the streams
-    start at `video_start` and `audio_start` seconds.
+    start at `video_start` and `audio_start` seconds. The encoder of the video
+    counts `clock` ticks a second: some know none as fine as the default.
     """
     with av.open(str(path), "w", **open_options) as container:
         streams = []
         if len(frames):
             frame_rate = Fraction(frame_rate).limit_denominator(1001)
-            video = container.add_stream(video_codec, rate=frame_rate)
+            video = container.add_stream(
+                video_codec, rate=frame_rate, options=video_options or {}
+            )
             video.height, video.width = frames[0].shape[:2]
-            video.pix_fmt = "yuv420p"
+            video.pix_fmt = pix_fmt
             video.codec_context.gop_size = keyframe_every
             video.codec_context.thread_count = 1
             if times is None:
                 times = [Fraction(k) / frame_rate for k in range(len(frames))]
             # A fine clock holds every frame rate and variable times.
-            video.codec_context.time_base = Fraction(1, 90000)
-            streams.append((video, _video_frames(frames, times, video_start)))
+            video.codec_context.time_base = Fraction(1, clock)
+            times = [Fraction(time) + Fraction(video_start) for time in times]
+            streams.append((video, _video_frames(frames, times, clock)))
         if audio is not None:
             audio = np.atleast_2d(np.asarray(audio, "float32"))
             sound = container.add_stream(
@@ -52,6 +60,8 @@ def write_media(
                 layout=layout,
                 options=audio_options or {},
             )
+            if audio_bit_rate is not None:
+                sound.bit_rate = audio_bit_rate
             streams.append(
                 (
                     sound,
@@ -71,11 +81,11 @@ def write_media(
     return str(path)
 
 
-def _video_frames(frames, times, start):
+def _video_frames(frames, times, clock):
     for pixels, time in zip(frames, times, strict=True):
         frame = av.VideoFrame.from_ndarray(np.asarray(pixels), format="rgb24")
-        frame.time_base = Fraction(1, 90000)
-        frame.pts = round((Fraction(time) + Fraction(start)) * 90000)
+        frame.time_base = Fraction(1, clock)
+        frame.pts = round(time * clock)
         yield frame
 
 

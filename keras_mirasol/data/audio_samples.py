@@ -6,6 +6,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from keras_mirasol.data.memory import check_memory
+
 # Timestamps may be this far off before they move the audio. Containers whose
 # clock ticks in milliseconds round every block's; following that would tear
 # the wave at each block.
@@ -18,10 +20,11 @@ _MARGIN = Fraction(1, 50)
 # further back than this no later block changes.
 _SETTLED_AFTER = Fraction(1, 4)
 
-# Samples that go through the resampler at a time: a second or a few.
+# Samples that go through the resampler at a time: a second, or a few.
 _PIECE = 1 << 17
 
-# More samples per second are a broken header, not sound.
+# Fewer or more samples per second are a broken header, not sound.
+_LOWEST_RATE = 1_000
 _HIGHEST_RATE = 1_000_000
 
 
@@ -40,6 +43,7 @@ class SampleReader:
     """
 
     def __init__(self, file, start, end, sampling_rate):
+        self._file = file
         self._pieces = _resampled(file, start, end, sampling_rate)
         self._left = np.zeros(0, "float32")
 
@@ -60,6 +64,12 @@ class SampleReader:
                 break
             pieces.append(piece)
             length += len(piece)
+            # In pieces and joined.
+            check_memory(
+                self._file,
+                2 * length * piece.itemsize,
+                f"{length} samples of audio",
+            )
         samples = np.concatenate(pieces)
         count = length if count is None else count
         samples, self._left = samples[:count], samples[count:]
@@ -82,7 +92,9 @@ def _resampled(file, start, end, sampling_rate):
             )
         if end is not None and begin > end + _MARGIN:
             break
-        track.add(begin, until, mono(frame))
+        with file.converting("audio"):
+            samples = mono(frame)
+        track.add(begin, until, samples)
         for samples in track.settled():
             yield window(resampler(samples))
     else:
@@ -95,7 +107,7 @@ def _resampled(file, start, end, sampling_rate):
 
 
 def _rate(file, frame):
-    if frame.sample_rate > _HIGHEST_RATE:
+    if not _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE:
         raise file.error(
             f"its audio has {frame.sample_rate} samples per second: its "
             "header is damaged. Fetch or encode it again."
@@ -176,7 +188,8 @@ class _Track:
     def _take(self, end):
         while self._taken < end:
             taken = self._taken
-            piece = np.zeros(min(_PIECE, end - taken), "float32")
+            length = max(_PIECE, self.rate)
+            piece = np.zeros(min(length, end - taken), "float32")
             self._taken += len(piece)
             for first, block in self._blocks:
                 skipped = max(0, taken - first)
@@ -214,10 +227,18 @@ class _Mixer:
 
 
 class _Resampler:
-    """Resamples mono float32 samples, piece by piece."""
+    """Resamples mono float32 samples, piece by piece.
+
+    Hours of silence, where a file has no audio, would take long: of a whole
+    number of samples at both rates, which leaves the filter as it is, no more
+    goes through it than makes it forget the sound before.
+    """
 
     def __init__(self, rate, sampling_rate):
         self._rate = rate
+        shared = math.gcd(rate, sampling_rate)
+        self._step, self._new_step = rate // shared, sampling_rate // shared
+        self._was_silent = False
         self._resampler = None
         if rate != sampling_rate:
             self._resampler = av.AudioResampler("fltp", "mono", sampling_rate)
@@ -225,9 +246,17 @@ class _Resampler:
     def __call__(self, samples):
         if self._resampler is None:
             return samples
+        is_silent, skipped = not samples.any(), 0
+        if is_silent and self._was_silent:
+            skipped = len(samples) // self._step
+            samples = samples[skipped * self._step :]
+        self._was_silent = is_silent
+        silence = np.zeros(skipped * self._new_step, "float32")
+        if not len(samples):
+            return silence
         frame = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")
         frame.sample_rate = self._rate
-        return self._samples(frame)
+        return np.concatenate([silence, self._samples(frame)])
 
     def rest(self):
         """What the filter still holds, at the end."""

@@ -46,13 +46,12 @@ class ClipStreams:
             name, start, end, frame_rate, sampling_rate
         )
         image_size = _height_and_width(image_size)
-        self._readers = {}
+        self._readers, self._files = {}, {}
         with contextlib.ExitStack() as stack:
             for path, asked in files:
                 for kind, file in _open(path, asked, stack).items():
-                    # For errors: which of two files does not matter.
-                    self._file = file
                     if kind == "video":
+                        self._files["videos"] = file
                         self._readers["videos"] = FrameReader(
                             file,
                             self._start,
@@ -62,6 +61,7 @@ class ClipStreams:
                             crop_to_aspect_ratio,
                         )
                     else:
+                        self._files["audio"] = file
                         self._readers["audio"] = SampleReader(
                             file, self._start, end, sampling_rate
                         )
@@ -83,15 +83,23 @@ class ClipStreams:
         Returns:
             A dict of arrays; without what has ended.
         """
-        read = {
-            key: reader.read(counts.get(key))
-            for key, reader in self._readers.items()
-        }
+        read = {}
+        for key, reader in self._readers.items():
+            try:
+                read[key] = reader.read(counts.get(key))
+            except MemoryError as error:
+                raise self._files[key].error(
+                    f"its {key.removesuffix('s')} needs more memory than there "
+                    "is. Choose a smaller `image_size`, `frame_rate` or "
+                    "`sampling_rate`, or read spans of it with `iter_clip`."
+                ) from error
         return {key: value for key, value in read.items() if value is not None}
 
     def error_of_start(self):
         """The `ValueError` that says that the clip ends before `start`."""
-        return self._file.error(
+        # Which of two files does not matter.
+        file = next(iter(self._files.values()))
+        return file.error(
             f"`start` is {float(self._start)} s, at or beyond its end. Choose "
             "an earlier `start`."
         )

@@ -1,5 +1,9 @@
 """Opens a media file and decodes its streams, on one exact clock."""
 
+import contextlib
+import os
+import re
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +30,11 @@ _FORMATS_STATING_DURATION = {"mov", "avi", "flac"}
 
 # FFmpeg takes any text for art to be shown on a terminal.
 _TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+
+_NO_INDEX = (
+    "it begins as an MP4 file but has no readable index (`moov`), so it was "
+    "cut off while it was written or copied. Fetch or encode it again."
+)
 
 _EXPECTED = "expected video or audio in a format that FFmpeg reads"
 
@@ -83,22 +92,38 @@ class MediaFile:
             stream = self._rewound(kind)
             if not self._seek(stream, start - preroll):
                 break
-            frames = self._decode(stream)
+            frames = self._decode(stream, start)
             first = self._first(frames)
             if first is not None and first[0] <= start:
                 yield first
                 yield from frames
                 return
-        yield from self._decode(self._rewound(kind))
+        yield from self._decode(self._rewound(kind), start)
+
+    @contextlib.contextmanager
+    def converting(self, kind):
+        """Names this file where PyAV cannot convert a frame of it."""
+        try:
+            yield
+        except (av.FFmpegError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise self.error(
+                f"its {kind} cannot be converted ({why}): its header is "
+                "damaged, or its format is rare. Fetch or encode it again."
+            ) from error
 
     def _open(self):
         try:
-            container = av.open(self._path)
+            # Titles are in any encoding; they are not read.
+            container = av.open(self._path, metadata_errors="replace")
         except av.FFmpegError as error:
             raise self.error(_why_unreadable(self._path, error)) from error
         if container.format.name in _TEXT_FORMATS:
             container.close()
             raise self.error(f"{_EXPECTED}, received text.")
+        if "mov" in _formats(container) and not _has_whole_index(self._path):
+            container.close()
+            raise self.error(_NO_INDEX)
         return container
 
     def _rewound(self, kind):
@@ -135,7 +160,7 @@ class MediaFile:
             # If the file is at fault, decoding it from the start says so.
             return None
 
-    def _decode(self, stream):
+    def _decode(self, stream, start):
         self._is_rewound = False
         frame_time = _frame_time(stream)
         tolerance = max(_TOLERANCE, 2 * frame_time)
@@ -151,12 +176,7 @@ class MediaFile:
                     "Convert it to H.264 and AAC in an MP4 file."
                 ) from error
             for frame in frames:
-                if frame.pts is None:
-                    raise self.error(
-                        f"its {stream.type} has no timestamps. Put it into a "
-                        "container that has them, such as MP4 or Matroska."
-                    )
-                begin = frame.pts * frame.time_base - self._zero
+                begin = self._begin(stream, frame, reached)
                 end = begin + _duration(frame, frame_time)
                 if end - begin > _LONGEST_GAP:
                     raise self.error(
@@ -166,6 +186,12 @@ class MediaFile:
                     )
                 if packet.is_corrupt or frame.is_corrupt:
                     damage = "incomplete data"
+                if reached is None and begin - start > _LONGEST_GAP:
+                    raise self.error(
+                        f"its {stream.type} begins at {float(begin):.0f} s, "
+                        f"more than an hour after {float(start):g} s: its "
+                        "clock is damaged. Fetch or encode the file again."
+                    )
                 gap = 0 if reached is None else begin - reached
                 if not -tolerance <= gap <= _LONGEST_GAP:
                     raise self.error(
@@ -183,6 +209,17 @@ class MediaFile:
                 reached = max(reached or end, end)
         self._check_reached(stream, reached, tolerance, damage)
 
+    def _begin(self, stream, frame, reached):
+        if frame.pts is not None:
+            return frame.pts * frame.time_base - self._zero
+        # What a decoder held back to the end may come without a time.
+        if reached is None:
+            raise self.error(
+                f"its {stream.type} has no timestamps. Put it into a "
+                "container that has them, such as MP4 or Matroska."
+            )
+        return reached
+
     def _packets(self, stream):
         try:
             yield from self._container.demux(stream)
@@ -194,6 +231,10 @@ class MediaFile:
                     f"its {stream.type} cannot be read to the end "
                     f"({error.strerror}). Fetch or encode the file again."
                 ) from error
+        except IndexError:
+            # After the last packet PyAV stumbles over streams that the header
+            # did not tell of.
+            return
 
     def _check_reached(self, stream, reached, tolerance, damage):
         if reached is None:
@@ -229,12 +270,36 @@ def _why_unreadable(path, error):
     with open(path, "rb") as file:
         is_mp4 = file.read(8)[4:] == b"ftyp"
     if is_mp4:
-        return (
-            "it begins as an MP4 file but has no readable index (`moov`), so "
-            "it was cut off while it was written or copied. Fetch or encode "
-            "it again."
-        )
+        return _NO_INDEX
     return f"{_EXPECTED}, received something else ({error.strerror})."
+
+
+def _has_whole_index(path):
+    """Whether the index of an MP4 file does not run beyond the file's end.
+
+    What FFmpeg finds in part of an index passes for all that there is.
+    """
+    size, at = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while len(header := file.read(16)) >= 8:
+            length, name = struct.unpack(">I4s", header[:8])
+            if length == 1 and len(header) == 16:
+                (length,) = struct.unpack(">Q", header[8:])
+            if name == b"moov":
+                return at + length <= size
+            if length < 8:
+                # The last part reaches to the end, or the file is damaged.
+                return True
+            at += length
+            if at >= size:
+                return True
+            file.seek(at)
+    return True
+
+
+def _formats(container):
+    """The names of a format and its like, such as MOV and MP4."""
+    return container.format.name.split(",")
 
 
 def _streams(container):
@@ -271,17 +336,22 @@ def _duration(frame, frame_time):
 
 def _declared_end(stream):
     """When the file says that the stream ends, or None if it does not."""
-    formats = stream.container.format.name.split(",")
+    formats = _formats(stream.container)
     if "matroska" in formats:
         return _seconds(stream.metadata.get("DURATION"))
-    if stream.duration and _FORMATS_STATING_DURATION.intersection(formats):
-        return _start(stream) + stream.duration * stream.time_base
+    length = stream.duration
+    if "avi" in formats:
+        # Where the index is missing, FFmpeg takes what there is for the whole.
+        length = max(length or 0, stream.frames)
+    if length and _FORMATS_STATING_DURATION.intersection(formats):
+        return _start(stream) + length * stream.time_base
     return None
 
 
 def _seconds(clock):
-    """Seconds of a time written as `"00:01:02.345000000"`."""
-    if clock is None:
+    """Seconds of a time written as `"00:01:02.345000000"`, or None."""
+    parts = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", clock or "", re.ASCII)
+    if parts is None:
         return None
-    hours, minutes, seconds = clock.split(":")
-    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    hours, minutes, seconds = map(Fraction, parts.groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -1,13 +1,14 @@
 """Reads the frames of a video that a uniform grid of times shows."""
 
 import math
-import os
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 from av.video.reformatter import VideoReformatter
+
+from keras_mirasol.data.memory import check_memory
 
 # What is scaled on its way to RGB must look like scaled RGB: FFmpeg leaves out
 # every other column of colour otherwise.
@@ -63,7 +64,8 @@ class FrameReader:
         if not self._left:
             self._left, shown, following = next(self._runs, (0, None, None))
             if self._left:
-                self._pixels = self._to_pixels(shown or following)
+                with self._file.converting("video"):
+                    self._pixels = self._to_pixels(shown or following)
                 if shown is None:
                     self._pixels = np.zeros_like(self._pixels)
         return self._left > 0
@@ -181,20 +183,12 @@ class _Frames:
             length += 16 + length // 8
         else:
             length = self._count
-        needed = length * math.prod(shape)
-        if needed > _memory():
-            raise self._file.error(
-                f"{length} frames of {shape[1]}x{shape[0]} need "
-                f"{needed / 2**30:.0f} GiB, more than this machine's memory. "
-                "Choose a smaller `image_size` or `frame_rate`, or read spans "
-                "of it with `iter_clip`."
-            )
+        check_memory(
+            self._file,
+            length * math.prod(shape),
+            f"{length} frames of {shape[1]}x{shape[0]}",
+        )
         if self._array is None:
             self._array = np.empty((length, *shape), "uint8")
         else:
             self._array.resize((length, *shape), refcheck=False)
-
-
-def _memory():
-    """Bytes of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -9,7 +9,7 @@ from media_files import solid
 from media_files import write_media
 
 from keras_mirasol.data import load_clip
-from keras_mirasol.data import video_frames
+from keras_mirasol.data import memory
 
 pytestmark = pytest.mark.any_backend
 
@@ -127,7 +127,7 @@ def test_black_before_late_video_has_the_size_asked_for(tmp_path):
 
 
 def test_more_frames_than_memory_holds_are_an_error(waves, monkeypatch):
-    monkeypatch.setattr(video_frames, "_memory", lambda: 10 * 120 * 160 * 3)
+    monkeypatch.setattr(memory, "memory", lambda: 10 * 120 * 160 * 3)
     with pytest.raises(ValueError, match="waves.mp4.*160x120.*`image_size`"):
         load_clip(waves)
     assert len(load_clip(waves, image_size=40)["videos"]) == 16
