@@ -92,8 +92,10 @@ def _video_frames(frames, times, clock):
 def _audio_frames(audio, sampling_rate, layout, start):
     block = 1024
     for first in range(0, audio.shape[1], block):
-        samples = np.ascontiguousarray(audio[:, first : first + block])
-        frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+        samples = audio[:, first : first + block].T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples), "flt", layout
+        )
         frame.sample_rate = sampling_rate
         frame.time_base = Fraction(1, sampling_rate)
         frame.pts = first + round(Fraction(start) * sampling_rate)

@@ -13,6 +13,13 @@ import av
 # tenth of a second, or two frames of slow video.
 _TOLERANCE = Fraction(1, 10)
 
+# Where a file states the length of its longest stream alone, it may be by the
+# clock on the wall.
+_LOOSE_TOLERANCE = Fraction(1)
+
+# FFmpeg estimates a duration where this element is absent.
+_MATROSKA_DURATION = re.compile(rb"\x44\x89[\x84\x88]")
+
 # Decoders need what lies a little before the first frame that is wanted:
 # pictures stored out of order, audio blocks that overlap. Where the container
 # has no index, a jump may land behind a key frame: the next one goes further.
@@ -28,8 +35,13 @@ _MOST_PIXELS = 2**27
 # from the bit rate or the last timestamp, which proves nothing.
 _FORMATS_STATING_DURATION = {"mov", "avi", "flac"}
 
-# FFmpeg takes any text for art to be shown on a terminal.
+# FFmpeg takes any text for art to be shown on a terminal, and reads on in other
+# files where a list names them, without end if more is to come.
 _TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
+_LIST_FORMATS = {"hls", "concat", "dash", "webm_dash_manifest", "sdp", "imf"}
+_MEDIA_FORMATS = ",".join(
+    sorted(av.formats_available - _TEXT_FORMATS - _LIST_FORMATS)
+)
 
 _NO_INDEX = (
     "it begins as an MP4 file but has no readable index (`moov`), so it was "
@@ -114,13 +126,14 @@ class MediaFile:
 
     def _open(self):
         try:
-            # Titles are in any encoding; they are not read.
-            container = av.open(self._path, metadata_errors="replace")
+            container = av.open(
+                self._path,
+                container_options={"format_whitelist": _MEDIA_FORMATS},
+                # Titles are in any encoding; they are not read.
+                metadata_errors="replace",
+            )
         except av.FFmpegError as error:
             raise self.error(_why_unreadable(self._path, error)) from error
-        if container.format.name in _TEXT_FORMATS:
-            container.close()
-            raise self.error(f"{_EXPECTED}, received text.")
         if "mov" in _formats(container) and not _has_whole_index(self._path):
             container.close()
             raise self.error(_NO_INDEX)
@@ -244,7 +257,11 @@ class MediaFile:
                 "file again, or leave this stream out."
             )
         declared = _declared_end(stream)
-        if declared is not None and declared - self._zero - reached > tolerance:
+        if declared is None:
+            declared, tolerance = self._declared_end_of_all(), _LOOSE_TOLERANCE
+            if declared is None or self._last_time() >= declared - tolerance:
+                return
+        if declared - self._zero - reached > tolerance:
             raise self.error(
                 f"its {stream.type} breaks off at {float(reached):.2f} s, but "
                 f"the file declares {float(declared - self._zero):.2f} s. It "
@@ -252,17 +269,45 @@ class MediaFile:
                 "the break."
             )
 
+    def _declared_end_of_all(self):
+        """When the file says that the longest stream ends, or None."""
+        if "matroska" not in _formats(self._container):
+            return None
+        with open(self._path, "rb") as file:
+            if not _MATROSKA_DURATION.search(file.read(1 << 16)):
+                return None
+        return Fraction(self._container.duration or 0, av.time_base)
+
+    def _last_time(self):
+        """When the last packet of any stream ends."""
+        last = Fraction(0)
+        with self._open() as container, contextlib.suppress(av.FFmpegError):
+            for packet in container.demux():
+                if packet.pts is not None:
+                    end = packet.pts + (packet.duration or 0)
+                    last = max(last, end * packet.time_base)
+        return last
+
 
 def _error(path, problem):
     return ValueError(f"Cannot load media file '{path}': {problem}")
 
 
 def _check_file(path):
-    if not Path(path).exists():
-        raise _error(path, "it does not exist. Check the path.")
-    if Path(path).is_dir():
-        raise _error(path, "it is a directory. Give the path of a file.")
-    if not Path(path).stat().st_size:
+    try:
+        if not Path(path).exists():
+            raise _error(path, "it does not exist. Check the path.")
+        if Path(path).is_dir():
+            raise _error(path, "it is a directory. Give the path of a file.")
+        with open(path, "rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise _error(
+            path,
+            f"it cannot be read ({error.strerror}). Check the path and what it "
+            "permits.",
+        ) from error
+    if is_empty:
         raise _error(path, "it is empty (0 bytes). Fetch or encode it again.")
 
 
@@ -271,6 +316,8 @@ def _why_unreadable(path, error):
         is_mp4 = file.read(8)[4:] == b"ftyp"
     if is_mp4:
         return _NO_INDEX
+    if isinstance(error, av.ArgumentError):
+        return f"{_EXPECTED}, received text or a list of other files."
     return f"{_EXPECTED}, received something else ({error.strerror})."
 
 

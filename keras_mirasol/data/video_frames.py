@@ -11,8 +11,9 @@ from av.video.reformatter import VideoReformatter
 from keras_mirasol.data.memory import check_memory
 
 # What is scaled on its way to RGB must look like scaled RGB: FFmpeg leaves out
-# every other column of colour otherwise.
-_SCALED = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT
+# every other column of colour otherwise. Of more than 8 bits it cuts off the
+# fractions otherwise, so that all is 2 levels darker.
+_EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT
 
 
 class FrameReader:
@@ -127,13 +128,15 @@ class _Scaler:
         return np.rot90(pixels, turns)
 
     def _rgb(self, frame, height, width):
-        is_scaled = (height, width) != (frame.height, frame.width)
+        is_plain = (height, width) == (frame.height, frame.width) and all(
+            component.bits <= 8 for component in frame.format.components
+        )
         return self._reformatter.reformat(
             frame,
             width,
             height,
             "rgb24",
-            interpolation=_SCALED if is_scaled else None,
+            interpolation=None if is_plain else _EXACT,
             threads=1,  # Clips are read side by side.
         ).to_ndarray()
 

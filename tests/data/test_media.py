@@ -33,68 +33,7 @@ def noise_frames(count, seed=0):
     return coarse.astype("uint8").repeat(4, axis=1).repeat(4, axis=2)
 
 
-def flash_and_click(path, native_rate, video_start=0, audio_start=0):
-    """A second into the video it turns white, and a click is heard."""
-    sampling_rate = 48000
-    frames = [solid(0)] * native_rate + [solid(255)] * native_rate
-    audio = np.zeros(3 * sampling_rate, "float32")
-    audio[round((video_start + 1 - audio_start) * sampling_rate)] = 1.0
-    return write_media(
-        path,
-        frames=frames,
-        frame_rate=native_rate,
-        audio=audio,
-        video_start=video_start,
-        audio_start=audio_start,
-    )
-
-
-def flash_time(videos, frame_rate):
-    return np.argmax(greys(videos) > 127) / frame_rate
-
-
-def click_time(audio, sampling_rate=16000):
-    return np.argmax(np.abs(audio)) / sampling_rate
-
-
-class TestSync:
-    @pytest.mark.parametrize("native_rate", [8, 24, 25, 30, 60])
-    @pytest.mark.parametrize(
-        "video_start, audio_start",
-        [(0, 0), (2, 2), (Fraction(1, 2), 0), (0, Fraction(1, 2))],
-        ids=["together", "late together", "late video", "late audio"],
-    )
-    @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
-    def test_flash_and_click_coincide(
-        self, tmp_path, extension, video_start, audio_start, native_rate
-    ):
-        path = flash_and_click(
-            tmp_path / f"clip.{extension}",
-            native_rate,
-            video_start,
-            audio_start,
-        )
-        clip = load_clip(path, frame_rate=native_rate)
-        flash = flash_time(clip["videos"], native_rate)
-        click = click_time(clip["audio"])
-        assert abs(flash - click) <= 1 / native_rate
-        # Tracks that start late keep the priming samples of the AAC encoder,
-        # a block of 1024, so that zero may come that much earlier.
-        expected = 1 + video_start - min(video_start, audio_start)
-        assert 0 <= click - expected + 0.002 < 1024 / 48000 + 0.004
-
-    def test_flash_and_click_coincide_at_the_default_rates(self, tmp_path):
-        path = flash_and_click(tmp_path / "clip.mp4", 30)
-        clip = load_clip(path)
-        assert flash_time(clip["videos"], 8) == 1.0
-        assert click_time(clip["audio"]) == pytest.approx(1.0, abs=0.001)
-
-    def test_aac_priming_does_not_delay_the_audio(self, tmp_path):
-        path = flash_and_click(tmp_path / "clip.mp4", 25)
-        audio = load_clip(path, sampling_rate=48000, video=False)["audio"]
-        assert abs(int(np.argmax(np.abs(audio))) - 48000) <= 2
-        assert len(audio) == 3 * 48000
-
+class TestLateStreams:
     def test_late_video_begins_with_black_frames(self, tmp_path):
         path = write_media(
             tmp_path / "clip.mp4",
