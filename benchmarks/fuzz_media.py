@@ -134,6 +134,24 @@ SEEDS = {
         "sampling_rate": 44100,
         "audio_bit_rate": 64000,
     },
+    "mpeg4_amr.3gp": {
+        "video_codec": "mpeg4",
+        "clock": 12,
+        "audio_codec": "libopencore_amrnb",
+        "sampling_rate": 8000,
+    },
+    "rv20_ac3.rm": {"video_codec": "rv20", "clock": 12, "audio_codec": "ac3"},
+    "mpeg2_pcm.mxf": {
+        "video_codec": "mpeg2video",
+        "frame_rate": 25,
+        "clock": 25,
+        "audio_codec": "pcm_s16le",
+    },
+    "h264_10bit_eac3.mkv": {
+        "video_codec": "libx264",
+        "pix_fmt": "yuv420p10le",
+        "audio_codec": "eac3",
+    },
     "picture.gif": {"video_codec": "gif", "pix_fmt": "rgb8", "audio": False},
     "pcm.wav": {"audio_codec": "pcm_s16le", "frames": 0},
     "float.wav": {
@@ -145,10 +163,16 @@ SEEDS = {
     "mp3.mp3": {"audio_codec": "libmp3lame", "frames": 0},
     "aac.m4a": {"frames": 0},
     "aac.aac": {"format": "adts", "frames": 0},
+    "pcm.aiff": {"audio_codec": "pcm_s16be", "frames": 0},
+    "alac.caf": {"audio_codec": "alac", "frames": 0},
+    "wavpack.wv": {"audio_codec": "wavpack", "frames": 0},
+    "tta.tta": {"audio_codec": "tta", "format": "tta", "frames": 0},
     "opus.ogg": {"audio_codec": "libopus", "frames": 0},
     "flac.ogg": {"audio_codec": "flac", "frames": 0},
 }
 FRAME_RATE = 12
+# The encoder of AV1 writes what it does to the terminal.
+os.environ.setdefault("SVT_LOG", "1")
 
 
 @functools.cache

@@ -34,7 +34,8 @@ def load_clip(
 
     A file that breaks off is an error rather than a shorter clip, if its
     format states how long it is: MP4, MOV, Matroska, WebM, AVI and FLAC do;
-    MPEG-TS, MP3 and WAV do not.
+    MPEG-TS, FLV, ASF, Ogg, MP3 and WAV do not. Lists of other files, such as
+    M3U8, are no media.
 
     Args:
         source: str or path of a media file, of any format that FFmpeg reads;

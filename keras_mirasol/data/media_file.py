@@ -45,7 +45,8 @@ _MEDIA_FORMATS = ",".join(
 
 _NO_INDEX = (
     "it begins as an MP4 file but has no readable index (`moov`), so it was "
-    "cut off while it was written or copied. Fetch or encode it again."
+    "cut off while it was written or copied, or is damaged. Fetch or encode it "
+    "again."
 )
 
 _EXPECTED = "expected video or audio in a format that FFmpeg reads"
@@ -178,6 +179,9 @@ class MediaFile:
         frame_time = _frame_time(stream)
         tolerance = max(_TOLERANCE, 2 * frame_time)
         reached, damage = None, None
+        if "flac" in _formats(self._container):
+            # It has no gaps of its own, and what is lost leaves one.
+            damage = "incomplete data"
         for packet in self._packets(stream):
             try:
                 frames = packet.decode()
