@@ -64,11 +64,12 @@ class SampleReader:
                 break
             pieces.append(piece)
             length += len(piece)
-            # In pieces and joined.
             check_memory(
                 self._file,
-                2 * length * piece.itemsize,
-                f"{length} samples of audio",
+                # In pieces and joined.
+                needed=2 * length * piece.itemsize,
+                what=f"{length} samples of audio",
+                held=length * piece.itemsize,
             )
         samples = np.concatenate(pieces)
         count = length if count is None else count

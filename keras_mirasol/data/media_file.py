@@ -87,6 +87,11 @@ class MediaFile:
         """The `ValueError` that says what is wrong with this file."""
         return _error(self._path, problem)
 
+    def declared_end(self, kind):
+        """When the file says that a stream ends; `None` if it does not."""
+        end = _declared_end(_streams(self._container)[kind])
+        return None if end is None else end - self._zero
+
     def decode(self, kind, start):
         """Decodes a stream from `start`, or shortly before, to its end.
 

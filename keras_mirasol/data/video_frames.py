@@ -41,6 +41,10 @@ class FrameReader:
         self._to_pixels = _Scaler(image_size, crop_to_aspect_ratio)
         self._runs = _runs(file, start, end, frame_rate)
         self._left, self._pixels = 0, None
+        # How many frames are left to read, if the file declares its end.
+        ends = [end, file.declared_end("video")]
+        ends = [time for time in ends if time is not None]
+        self._expected = _count(min(ends) - start, frame_rate) if ends else 0
 
     def read(self, count=None):
         """Reads the next frames.
@@ -52,13 +56,14 @@ class FrameReader:
             uint8 array of shape `(frames, height, width, 3)`, with fewer than
             `count` frames at the video's end, or None if it has none left.
         """
-        frames = _Frames(self._file, count)
+        frames = _Frames(self._file, count, self._expected)
         while len(frames) != count and self._has_more():
             times = self._left
             if count is not None:
                 times = min(times, count - len(frames))
             frames.add(self._pixels, times)
             self._left -= times
+        self._expected -= len(frames)
         return frames.array()
 
     def _has_more(self):
@@ -158,10 +163,14 @@ class _Scaler:
 
 
 class _Frames:
-    """Frames in one array, which grows where it lies: there is no copy."""
+    """Frames in one array, which grows where it lies: there is no copy.
 
-    def __init__(self, file, count):
-        self._file, self._count = file, count
+    It has room for those that are expected from the first on. If they need
+    more memory than there is, none is decoded in vain.
+    """
+
+    def __init__(self, file, count, expected):
+        self._file, self._count, self._expected = file, count, expected
         self._array, self._length = None, 0
 
     def __len__(self):
@@ -182,14 +191,17 @@ class _Frames:
         return self._array
 
     def _reserve(self, length, shape):
-        if self._count is None:
-            length += 16 + length // 8
+        if length <= self._expected:
+            length = self._expected
         else:
-            length = self._count
+            length += 16 + length // 8
+        if self._count is not None:
+            length = min(length, self._count)
         check_memory(
             self._file,
-            length * math.prod(shape),
-            f"{length} frames of {shape[1]}x{shape[0]}",
+            needed=length * math.prod(shape),
+            what=f"{length} frames of {shape[1]}x{shape[0]}",
+            held=0 if self._array is None else self._array.nbytes,
         )
         if self._array is None:
             self._array = np.empty((length, *shape), "uint8")

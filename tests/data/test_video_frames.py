@@ -8,8 +8,10 @@ from media_files import set_display_rotation
 from media_files import solid
 from media_files import write_media
 
+from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import memory
+from keras_mirasol.data.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
 
@@ -131,6 +133,45 @@ def test_more_frames_than_memory_holds_are_an_error(waves, monkeypatch):
     with pytest.raises(ValueError, match="waves.mp4.*160x120.*`image_size`"):
         load_clip(waves)
     assert len(load_clip(waves, image_size=40)["videos"]) == 16
+
+
+def test_no_more_is_decoded_than_shows_that_memory_is_short(waves, monkeypatch):
+    decode, decoded = MediaFile.decode, []
+
+    def counting(self, kind, start):
+        for frame in decode(self, kind, start):
+            decoded.append(frame)
+            yield frame
+
+    monkeypatch.setattr(MediaFile, "decode", counting)
+    # Room for 15 frames of 16.
+    monkeypatch.setattr(memory, "memory", lambda: 15 * 120 * 160 * 3)
+    with pytest.raises(ValueError, match="16 frames of 160x120"):
+        load_clip(waves)
+    # At 25 frames a second: those of an eighth of it.
+    assert len(decoded) <= 4
+
+
+def test_a_span_longer_than_the_clip_takes_the_memory_of_the_clip(
+    waves, monkeypatch
+):
+    monkeypatch.setattr(memory, "memory", lambda: 16 * 120 * 160 * 3)
+    (span,) = iter_clip(waves, seconds=1000)
+    assert len(span["videos"]) == 16
+
+
+def test_memory_is_what_can_be_had(tmp_path, monkeypatch):
+    available, limit = tmp_path / "meminfo", tmp_path / "limit"
+    monkeypatch.setattr(memory, "_AVAILABLE", available)
+    monkeypatch.setattr(memory, "_LIMIT", limit)
+    whole = memory.memory()
+    assert whole > 2**28
+    available.write_text("MemTotal: 9999 kB\nMemAvailable:  2048 kB\n")
+    assert memory.memory() == 2**21
+    limit.write_text("max\n")
+    assert memory.memory() == 2**21
+    limit.write_text("1000000\n")
+    assert memory.memory() == 1000000
 
 
 @pytest.mark.parametrize("image_size", [0, -1, 2.5, (3,), (3, 0), "64"])
