@@ -18,8 +18,10 @@ are kept in a folder. To make and read one of them again:
 import argparse
 import collections
 import functools
+import itertools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import re
@@ -395,7 +397,11 @@ def _intact(name):
 
 
 def try_file(index, seed, folder):
-    """Makes a file and reads it: `(outcome, detail)`."""
+    """Makes a file and reads it.
+
+    Returns:
+        `(outcome, detail, name, damages)`.
+    """
     name, done, data = damaged(index, seed)
     path = Path(folder) / f"{index}_{name}"
     path.write_bytes(data)
@@ -403,7 +409,7 @@ def try_file(index, seed, folder):
     path.unlink()
     if outcome == "decoded" and is_short(name, done, detail):
         outcome = "short"
-    return outcome, str(detail)
+    return outcome, str(detail), name, done
 
 
 class Reader:
@@ -415,7 +421,7 @@ class Reader:
     """
 
     def __init__(self, seed, folder):
-        self._arguments = seed, folder
+        self._seed, self._folder = seed, folder
         self.index = None
         self._start()
 
@@ -423,36 +429,37 @@ class Reader:
         context = multiprocessing.get_context("fork")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, *self._arguments), daemon=True
+            target=_serve,
+            args=(theirs, self._seed, self._folder),
+            daemon=True,
         )
         self._process.start()
         theirs.close()
 
     def give(self, index):
+        """Has a file read."""
         self.index, self._began = index, time.monotonic()
         self.connection.send(index)
 
-    def seconds(self):
-        return time.monotonic() - self._began
-
     def result(self):
-        """`(outcome, detail)` once there is one, or None."""
-        outcome = None
+        """What `_serve` sends, or None as long as there is nothing."""
         if self.connection.poll():
             try:
-                outcome = self.connection.recv()
+                return self.connection.recv()
             except EOFError:
                 self._process.join()
                 code = self._process.exitcode
                 name = signal.Signals(-code).name if code < 0 else str(code)
-                outcome = "crash", f"the process ended by {name}"
-                self._start()
-        elif self.seconds() > SECONDS_PER_FILE:
-            self._process.kill()
-            self._process.join()
-            outcome = "hang", f"more than {SECONDS_PER_FILE} s"
-            self._start()
-        return outcome
+                return self._lost("crash", f"the process ended by {name}")
+        if time.monotonic() - self._began > SECONDS_PER_FILE:
+            self.close()
+            return self._lost("hang", f"more than {SECONDS_PER_FILE} s")
+        return None
+
+    def _lost(self, outcome, detail):
+        name, done, _ = damaged(self.index, self._seed)
+        self._start()
+        return (outcome, detail, name, done), SECONDS_PER_FILE, 0.0
 
     def close(self):
         self._process.kill()
@@ -464,11 +471,9 @@ def _serve(connection, seed, folder):
     while True:
         index = connection.recv()
         began = time.monotonic()
-        outcome, detail = try_file(index, seed, folder)
+        result = try_file(index, seed, folder)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        connection.send(
-            (outcome, detail, time.monotonic() - began, peak / 2**20)
-        )
+        connection.send((result, time.monotonic() - began, peak / 2**20))
 
 
 def limit_memory():
@@ -482,41 +487,33 @@ def run(num_files, seed, num_processes, keep):
     """Reads all files: counts by container, and what else there is to say."""
     counts = collections.defaultdict(collections.Counter)
     by_damage = collections.defaultdict(collections.Counter)
-    failures, slowest, peak = [], (0.0, None), 0.0
+    failures, slowest, most = [], (0.0, None), 0.0
     left = iter(range(num_files))
     with tempfile.TemporaryDirectory() as folder:
         readers = [Reader(seed, folder) for _ in range(num_processes)]
-        busy = []
-        for reader in readers:
-            index = next(left, None)
-            if index is not None:
-                reader.give(index)
-                busy.append(reader)
+        busy = {}
+        for reader, index in zip(readers, left, strict=False):
+            reader.give(index)
+            busy[reader] = index
         while busy:
             multiprocessing.connection.wait(
                 [reader.connection for reader in busy], timeout=0.5
             )
-            for reader in list(busy):
+            for reader, index in list(busy.items()):
                 result = reader.result()
                 if result is None:
                     continue
-                outcome, detail, *cost = result
-                if cost:
-                    slowest = max(slowest, (cost[0], reader.index))
-                    peak = max(peak, cost[1])
-                name, done, data = damaged(reader.index, seed)
+                (outcome, detail, name, done), seconds, peak = result
+                slowest = max(slowest, (seconds, index))
+                most = max(most, peak)
+                damage = done[0] if len(done) == 1 else "several"
                 counts[Path(name).suffix[1:]][outcome] += 1
-                by_damage[" + ".join(done) if len(done) == 1 else "several"][
-                    outcome
-                ] += 1
+                by_damage[damage][outcome] += 1
                 if outcome not in GOOD:
-                    kept = keep / f"{seed}_{reader.index}_{name}"
-                    keep.mkdir(parents=True, exist_ok=True)
-                    kept.write_bytes(data)
+                    write_kept(keep, index, seed)
                     failures.append(
                         {
-                            "seed": seed,
-                            "index": reader.index,
+                            "index": index,
                             "file": name,
                             "damage": done,
                             "outcome": outcome,
@@ -524,11 +521,10 @@ def run(num_files, seed, num_processes, keep):
                         }
                     )
                     print(json.dumps(failures[-1]), flush=True)
-                index = next(left, None)
-                if index is None:
-                    busy.remove(reader)
-                else:
+                del busy[reader]
+                for index in itertools.islice(left, 1):
                     reader.give(index)
+                    busy[reader] = index
         for reader in readers:
             reader.close()
     return {
@@ -536,8 +532,17 @@ def run(num_files, seed, num_processes, keep):
         "by_damage": _sorted(by_damage),
         "failures": failures,
         "slowest": {"seconds": round(slowest[0], 2), "index": slowest[1]},
-        "peak_memory_gib": round(peak, 2),
+        "peak_memory_gib": round(most, 2),
     }
+
+
+def write_kept(folder, index, seed):
+    """Writes a damaged file to keep it, and returns its path."""
+    name, _, data = damaged(index, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{seed}_{index}_{name}"
+    path.write_bytes(data)
+    return path
 
 
 def _sorted(counts):
@@ -573,12 +578,10 @@ def main():
     parser.add_argument("--out", type=Path, default=RESULT)
     settings = parser.parse_args()
     if settings.only is not None:
-        name, done, data = damaged(settings.only, settings.seed)
-        settings.keep.mkdir(parents=True, exist_ok=True)
-        path = settings.keep / f"{settings.seed}_{settings.only}_{name}"
-        path.write_bytes(data)
-        print(path, done)
-        print(read(str(path)))
+        path = write_kept(settings.keep, settings.only, settings.seed)
+        _, done, _ = damaged(settings.only, settings.seed)
+        print(f"{path}: {', '.join(done)}")
+        print(*read(str(path)), sep=": ")
         return
 
     began = time.monotonic()

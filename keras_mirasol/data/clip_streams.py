@@ -10,6 +10,9 @@ from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.data.media_file import MediaFile
 from keras_mirasol.data.video_frames import FrameReader
 
+# What FFmpeg counts in 32 bits.
+_TOO_LARGE = 2**31
+
 
 class ClipStreams:
     """The streams of a clip, which are read on from where they stand.
@@ -170,7 +173,7 @@ def _checked(path, start, end, frame_rate, sampling_rate):
             "`frame_rate` must be a positive number of frames per second. "
             f"Received frame_rate={frame_rate} for '{path}'."
         )
-    if not sampling_rate > 0 or sampling_rate != int(sampling_rate):
+    if not 0 < sampling_rate < _TOO_LARGE or sampling_rate % 1:
         raise ValueError(
             "`sampling_rate` must be a positive int, samples per second. "
             f"Received sampling_rate={sampling_rate} for '{path}'."
@@ -190,7 +193,7 @@ def _height_and_width(image_size):
             height, width = map(operator.index, image_size)
         else:
             height = width = operator.index(image_size)
-        is_size = height > 0 and width > 0
+        is_size = 0 < height < _TOO_LARGE and 0 < width < _TOO_LARGE
     except (TypeError, ValueError):
         is_size = False
     if not is_size:

@@ -168,7 +168,8 @@ class MediaFile:
         self._is_rewound = False
         try:
             self._container.seek(int(time / stream.time_base), stream=stream)
-        except av.FFmpegError:
+        except (av.FFmpegError, OverflowError):
+            # No index, or a time that no file reaches.
             return False
         return True
 

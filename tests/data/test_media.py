@@ -595,10 +595,13 @@ class TestErrors:
             ({"start": 4}, "at or beyond its end"),
             ({"start": 100}, "at or beyond its end"),
             ({"start": 100, "end": 101}, "at or beyond its end"),
+            ({"start": 1e18}, "at or beyond its end"),
             ({"frame_rate": 0}, "frame_rate=0"),
             ({"frame_rate": -8.0}, "frame_rate=-8.0"),
             ({"sampling_rate": 0}, "sampling_rate=0"),
             ({"sampling_rate": 16000.5}, "sampling_rate=16000.5"),
+            ({"sampling_rate": 2**40}, "sampling_rate=1099511627776"),
+            ({"sampling_rate": float("inf")}, "sampling_rate=inf"),
         ],
     )
     def test_arguments(self, intact_file, options, match):

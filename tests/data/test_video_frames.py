@@ -174,7 +174,7 @@ def test_memory_is_what_can_be_had(tmp_path, monkeypatch):
     assert memory.memory() == 1000000
 
 
-@pytest.mark.parametrize("image_size", [0, -1, 2.5, (3,), (3, 0), "64"])
+@pytest.mark.parametrize("image_size", [0, -1, 2.5, (3,), (3, 0), "64", 2**31])
 def test_sizes_are_positive_ints(waves, image_size):
     with pytest.raises(ValueError, match="`image_size` must be a positive int"):
         load_clip(waves, image_size=image_size)
