@@ -181,7 +181,8 @@ class TestAbsurdHeaders:
         assert b"00:00:02.0" in data
         data = data.replace(b"00:00:02.0", b"99:00:02.0")
         Path(path).write_bytes(data)
-        assert "declares 356402.00 s" in error_of(path)
+        # Frames small enough that those of four days would fit into memory.
+        assert "declares 356402.00 s" in error_of(path, image_size=4)
         # What is no time states nothing.
         Path(path).write_bytes(data.replace(b"99:00:02.0", b"xx:00:02.0"))
         assert len(load_clip(path)["videos"]) == 16
