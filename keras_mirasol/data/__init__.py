@@ -8,6 +8,8 @@ from keras_mirasol.data.manifest import read_manifest
 from keras_mirasol.data.manifest import write_manifest
 from keras_mirasol.data.media import iter_clip
 from keras_mirasol.data.media import load_clip
+from keras_mirasol.data.records.records_dataset import records_dataset
+from keras_mirasol.data.records.write_records import write_records
 
 __all__ = [
     "ClipAugmentation",
@@ -16,6 +18,8 @@ __all__ = [
     "iter_clip",
     "load_clip",
     "read_manifest",
+    "records_dataset",
     "sounding_shapes",
     "write_manifest",
+    "write_records",
 ]
