@@ -79,5 +79,5 @@ $(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -e '.[jax,tensorflow,torch,guides,test,tfio]' -c constraints.txt
+	$(PIP) install -e '.[jax,tensorflow,torch,guides,test,tfio,grain,beam]' -c constraints.txt
 	@touch $@

@@ -96,7 +96,7 @@ class ClipLoader:
     """Loads clips by their index.
 
     Args:
-        clips: list of `Clip`s.
+        clips: list of `Clip`s, or dict of them by their index.
         settings: dict. Further arguments of `load_clip`.
         skip: bool. Whether to leave out clips that cannot be loaded, with a
             warning for each file.
@@ -123,8 +123,7 @@ class ClipLoader:
             A dict as of `load_clip`; `None` if the clip is left out.
 
         Raises:
-            ValueError: if it cannot be loaded and is not to be left out, or
-                if no clip at all can be loaded.
+            ValueError: if it cannot be loaded and is not to be left out.
         """
         if index in self._reasons:
             return None
@@ -135,6 +134,14 @@ class ClipLoader:
                 raise
             self._drop(index, error)
             return None
+
+    def check_some_are_left(self):
+        """Raises a `ValueError` if no clip at all can be loaded."""
+        if len(self._reasons) == len(self.clips):
+            reason = list(self._reasons.values())[-1]
+            raise ValueError(
+                f"No clip of the manifest can be loaded. The last: {reason}"
+            )
 
     def report(self):
         """The `ClipReport` of what was left out so far."""
@@ -155,10 +162,6 @@ class ClipLoader:
             self._reasons[index] = str(reason)
             is_known = paths in self._warned_of
             self._warned_of.add(paths)
-        if len(self._reasons) == len(self.clips):
-            raise ValueError(
-                f"No clip of the manifest can be loaded. The last: {reason}"
-            )
         if not is_known:
             warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
 

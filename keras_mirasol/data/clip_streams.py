@@ -45,10 +45,10 @@ class ClipStreams:
             end = source.get("end") if end is None else end
         files = _files(source, video, audio)
         name = "' and '".join(str(path) for path, _ in files)
-        self._start, end, self.frame_rate = _checked(
-            name, start, end, frame_rate, sampling_rate
-        )
-        image_size = _height_and_width(image_size)
+        self._start, end = _span(name, start, end)
+        check_rates(frame_rate, sampling_rate, f" for '{name}'")
+        self.frame_rate = as_fraction(frame_rate)
+        image_size = height_and_width(image_size)
         self._readers, self._files = {}, {}
         with contextlib.ExitStack() as stack:
             for path, asked in files:
@@ -113,6 +113,20 @@ def as_fraction(number):
     return Fraction(float(number)).limit_denominator(1_000_000)
 
 
+def check_rates(frame_rate, sampling_rate, where=""):
+    """Raises a `ValueError`, ending in `where`, unless both are rates."""
+    if not 0 < frame_rate < math.inf:
+        raise ValueError(
+            "`frame_rate` must be a positive number of frames per second. "
+            f"Received frame_rate={frame_rate}{where}."
+        )
+    if not 0 < sampling_rate < _TOO_LARGE or sampling_rate % 1:
+        raise ValueError(
+            "`sampling_rate` must be a positive int, samples per second. "
+            f"Received sampling_rate={sampling_rate}{where}."
+        )
+
+
 def _files(source, video, audio):
     """Which files to open, and for which kinds of streams."""
     asked = {"video"} if video else set()
@@ -154,8 +168,8 @@ def _missing_streams(asked, kinds):
     return f"expected {' or '.join(sorted(asked))}, but it has {found}."
 
 
-def _checked(path, start, end, frame_rate, sampling_rate):
-    """The times and the frame rate as exact fractions."""
+def _span(path, start, end):
+    """The times as exact fractions."""
     for name, value in (("start", start), ("end", end)):
         if value is not None and not 0 <= value < math.inf:
             raise ValueError(
@@ -168,24 +182,15 @@ def _checked(path, start, end, frame_rate, sampling_rate):
             "`start` must come before `end`. Received "
             f"start={start}, end={end} for '{path}'."
         )
-    if not 0 < frame_rate < math.inf:
-        raise ValueError(
-            "`frame_rate` must be a positive number of frames per second. "
-            f"Received frame_rate={frame_rate} for '{path}'."
-        )
-    if not 0 < sampling_rate < _TOO_LARGE or sampling_rate % 1:
-        raise ValueError(
-            "`sampling_rate` must be a positive int, samples per second. "
-            f"Received sampling_rate={sampling_rate} for '{path}'."
-        )
-    return (
-        as_fraction(start),
-        None if end is None else as_fraction(end),
-        as_fraction(frame_rate),
-    )
+    return as_fraction(start), None if end is None else as_fraction(end)
 
 
-def _height_and_width(image_size):
+def height_and_width(image_size):
+    """A size as a pair of ints, or None.
+
+    Raises:
+        ValueError: if it is not a positive int or a pair of them.
+    """
     if image_size is None:
         return None
     try:

@@ -115,15 +115,27 @@ class FileClips:
 
     def _arrays(self, index):
         clip = self._load(int(index))
-        videos, audio = None, None
-        if clip is not None:
-            videos, audio = clip.get("videos"), clip.get("audio")
-        if videos is None:
-            height, width = (size or 1 for size in self._frame_size)
-            videos = np.zeros((0, height, width, 3), "uint8")
-        if audio is None:
-            audio = NO_AUDIO
-        return np.bool_(clip is not None), videos, audio
+        if clip is None:
+            self._load.check_some_are_left()
+        return np.bool_(clip is not None), *arrays_of(
+            clip or {}, self._frame_size
+        )
+
+
+def arrays_of(clip, frame_size=(None, None)):
+    """The frames and the samples of a clip; none where it lacks a stream.
+
+    Args:
+        clip: dict as `load_clip` returns it.
+        frame_size: pair of ints or None. Height and width of frames that are
+            not there.
+
+    Returns:
+        A pair of arrays.
+    """
+    height, width = (size or 1 for size in frame_size)
+    no_video = np.zeros((0, height, width, 3), "uint8")
+    return clip.get("videos", no_video), clip.get("audio", NO_AUDIO)
 
 
 def version(path):

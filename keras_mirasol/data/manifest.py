@@ -69,10 +69,7 @@ def write_manifest(path, lines):
     written = []
     for number, line in enumerate(lines, start=1):
         check_line(line, f"Line {number} for manifest '{path}'")
-        line = {
-            key: _relative(value, folder) if key in MEDIA_KEYS else value
-            for key, value in line.items()
-        }
+        line = with_relative_media(line, folder)
         written.append(json.dumps(line, ensure_ascii=False) + "\n")
     if not written:
         raise ValueError(
@@ -153,6 +150,14 @@ def lines_of(manifest, name):
     for number, line in lines.items():
         check_line(line, f"Line {number} of `{name}`")
     return lines
+
+
+def with_relative_media(line, folder):
+    """A line whose absolute paths of media are relative to a folder."""
+    return {
+        key: _relative(value, folder) if key in MEDIA_KEYS else value
+        for key, value in line.items()
+    }
 
 
 def check_line(line, where):

@@ -2,7 +2,6 @@
 
 import keras
 import keras_hub
-import numpy as np
 
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import raw_clips
@@ -20,6 +19,7 @@ from keras_mirasol.preprocessing.clip_inputs import check_symbolic_inputs
 from keras_mirasol.preprocessing.clip_inputs import standardize_inputs
 from keras_mirasol.preprocessing.graph import in_graph
 from keras_mirasol.preprocessing.graph import is_symbolic
+from keras_mirasol.preprocessing.stacking import stack_padded
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -317,7 +317,9 @@ class MirasolCausalLMPreprocessor(
             self.preprocess_clip(videos, audio)
             for videos, audio in zip(batch.videos, batch.audio, strict=True)
         ]
-        return {key: _stack([clip[key] for clip in clips]) for key in clips[0]}
+        return {
+            key: stack_padded([clip[key] for clip in clips]) for key in clips[0]
+        }
 
     def generate_preprocess(self, x, sequence_length=None):
         """Converts clips and prompts to what `generate` continues.
@@ -392,14 +394,3 @@ def _start_and_end(tokenizer):
             "Set them on the tokenizer, or in a subclass of it."
         )
     return ids
-
-
-def _stack(arrays):
-    """Stacks arrays whose first axes differ, filled with zeros."""
-    stacked = np.zeros(
-        (len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]),
-        arrays[0].dtype,
-    )
-    for row, array in zip(stacked, arrays, strict=True):
-        row[: len(array)] = array
-    return stacked

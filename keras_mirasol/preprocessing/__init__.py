@@ -5,6 +5,7 @@ from keras_mirasol.preprocessing.graph import in_graph
 from keras_mirasol.preprocessing.log_mel import log_mel
 from keras_mirasol.preprocessing.snippets import count_snippets
 from keras_mirasol.preprocessing.snippets import fit_length
+from keras_mirasol.preprocessing.stacking import stack_padded
 from keras_mirasol.preprocessing.text_packing import pack_texts
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "in_graph",
     "log_mel",
     "pack_texts",
+    "stack_padded",
 ]

@@ -1,0 +1,1 @@
+"""Clips decoded once, in sharded TFRecords."""
