@@ -478,7 +478,11 @@ def _serve(connection, seed, folder):
 
 def limit_memory():
     """Lets this process have so much memory on top of what it has."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        # Only Linux tells.
+        return
+    pages = int(status.read_text().split()[0])
     size = pages * resource.getpagesize() + GIB_PER_FILE * 2**30
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 

@@ -70,8 +70,8 @@ def load_clip(
         ValueError: if the file is missing, a directory, empty, not media,
             truncated or damaged; if it has neither of the streams asked for;
             if `start` is not before `end` and the clip's end; if a rate or a
-            size is not positive; if the frames need more memory than there
-            is; or if a dict names no file.
+            size is not positive; if the frames or the samples need more
+            memory than there is; or if a dict names no file.
 
     Example:
 
