@@ -39,6 +39,7 @@ class FrameReader:
         self._to_pixels = _Scaler(image_size, crop_to_aspect_ratio)
         self._runs = _runs(file, start, end, frame_rate)
         self._left, self._pixels = 0, None
+        self._expected = _expected(file, start, end, frame_rate)
 
     def read(self, count=None):
         """Reads the next frames.
@@ -50,13 +51,15 @@ class FrameReader:
             uint8 array of shape `(frames, height, width, 3)`, with fewer than
             `count` frames at the video's end, or None if it has none left.
         """
-        frames = _Frames(self._file, count)
+        expected = self._expected if count is None else count
+        frames = _Frames(self._file, expected)
         while len(frames) != count and self._has_more():
             times = self._left
             if count is not None:
                 times = min(times, count - len(frames))
             frames.add(self._pixels, times)
             self._left -= times
+        self._expected = max(0, self._expected - len(frames))
         return frames.array()
 
     def _has_more(self):
@@ -94,6 +97,16 @@ def _runs(file, start, end, frame_rate):
         wanted = _count(reached - start, frame_rate)
     if wanted > picked:
         yield wanted - picked, shown, None
+
+
+def _expected(file, start, end, frame_rate):
+    """How many frames at most there are by what the file says, or 0."""
+    stated = file.stated_end("video")
+    if stated is None:
+        return 0
+    end = stated if end is None else min(end, stated)
+    # One more, because containers round their clocks.
+    return _count(end - start, frame_rate) + 1
 
 
 def _count(seconds, frame_rate):
@@ -153,10 +166,14 @@ class _Scaler:
 
 
 class _Frames:
-    """Frames in one array, which grows where it lies: there is no copy."""
+    """Frames in one array, which is made for as many as are expected.
 
-    def __init__(self, file, count):
-        self._file, self._count = file, count
+    What is not written to takes no memory; but when an array grows, some
+    allocators hold all of its frames twice.
+    """
+
+    def __init__(self, file, expected):
+        self._file, self._expected = file, expected
         self._array, self._length = None, 0
 
     def __len__(self):
@@ -177,10 +194,10 @@ class _Frames:
         return self._array
 
     def _reserve(self, length, shape):
-        if self._count is None:
+        if length > self._expected:
             length += 16 + length // 8
         else:
-            length = self._count
+            length = self._expected
         needed = length * math.prod(shape)
         if needed > _memory():
             raise self._file.error(

@@ -133,6 +133,27 @@ def test_more_frames_than_memory_holds_are_an_error(waves, monkeypatch):
     assert len(load_clip(waves, image_size=40)["videos"]) == 16
 
 
+@pytest.mark.parametrize("suffix, is_stated", [("mp4", True), ("ts", False)])
+def test_frames_move_only_if_the_file_does_not_tell_how_many(
+    tmp_path, monkeypatch, suffix, is_stated
+):
+    # Some allocators hold them twice meanwhile.
+    path = write_media(tmp_path / f"a.{suffix}", frames=smooth_frames(50))
+    lengths, reserve = [], video_frames._Frames._reserve
+
+    def reserve_and_note(self, length, shape):
+        lengths.append(length)
+        reserve(self, length, shape)
+
+    monkeypatch.setattr(video_frames._Frames, "_reserve", reserve_and_note)
+    assert len(load_clip(path, frame_rate=25)["videos"]) == 50
+    assert (len(lengths) == 1) == is_stated
+    lengths.clear()
+    for start, end in [(0.2, None), (0.2, 1.8), (1.0, 9.0)]:
+        load_clip(path, frame_rate=25, start=start, end=end)
+    assert (len(lengths) == 3) == is_stated
+
+
 @pytest.mark.parametrize("image_size", [0, -1, 2.5, (3,), (3, 0), "64"])
 def test_sizes_are_positive_ints(waves, image_size):
     with pytest.raises(ValueError, match="`image_size` must be a positive int"):
