@@ -203,7 +203,14 @@ def memory(name):
 
 
 def write_film(path, seconds, height, width):
-    """Writes a film of a picture that moves, with noise."""
+    """Writes a film of a picture that moves, with noise.
+
+    Args:
+        path: path. The file to write.
+        seconds: int. How long it is, a multiple of `ENCODED_SECONDS`.
+        height: int. Height of the picture, a multiple of 40.
+        width: int. Width of the picture, a multiple of 40.
+    """
     encoded = path.with_suffix(".encoded.mp4")
     encode(encoded, height, width)
     with av.open(encoded) as source, av.open(path, "w") as film:
