@@ -87,8 +87,15 @@ class MediaFile:
         """The `ValueError` that says what is wrong with this file."""
         return _error(self._path, problem)
 
-    def declared_end(self, kind):
-        """When the file says that a stream ends; `None` if it does not."""
+    def stated_end(self, kind):
+        """When the file says that a stream ends.
+
+        Args:
+            kind: `"video"` or `"audio"`.
+
+        Returns:
+            Fraction, in seconds, or None if its format does not state it.
+        """
         end = _declared_end(_streams(self._container)[kind])
         return None if end is None else end - self._zero
 

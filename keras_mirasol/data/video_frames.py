@@ -41,10 +41,7 @@ class FrameReader:
         self._to_pixels = _Scaler(image_size, crop_to_aspect_ratio)
         self._runs = _runs(file, start, end, frame_rate)
         self._left, self._pixels = 0, None
-        # How many frames are left to read, if the file declares its end.
-        ends = [end, file.declared_end("video")]
-        ends = [time for time in ends if time is not None]
-        self._expected = _count(min(ends) - start, frame_rate) if ends else 0
+        self._expected = _expected(file, start, end, frame_rate)
 
     def read(self, count=None):
         """Reads the next frames.
@@ -56,14 +53,17 @@ class FrameReader:
             uint8 array of shape `(frames, height, width, 3)`, with fewer than
             `count` frames at the video's end, or None if it has none left.
         """
-        frames = _Frames(self._file, count, self._expected)
+        expected = self._expected
+        if count is not None:
+            expected = min(count, expected or count)
+        frames = _Frames(self._file, expected)
         while len(frames) != count and self._has_more():
             times = self._left
             if count is not None:
                 times = min(times, count - len(frames))
             frames.add(self._pixels, times)
             self._left -= times
-        self._expected -= len(frames)
+        self._expected = max(0, self._expected - len(frames))
         return frames.array()
 
     def _has_more(self):
@@ -102,6 +102,16 @@ def _runs(file, start, end, frame_rate):
         wanted = _count(reached - start, frame_rate)
     if wanted > picked:
         yield wanted - picked, shown, None
+
+
+def _expected(file, start, end, frame_rate):
+    """How many frames at most there are by what the file says, or 0."""
+    stated = file.stated_end("video")
+    if stated is None:
+        return 0
+    end = stated if end is None else min(end, stated)
+    # One more, because containers round their clocks.
+    return _count(end - start, frame_rate) + 1
 
 
 def _count(seconds, frame_rate):
@@ -163,14 +173,14 @@ class _Scaler:
 
 
 class _Frames:
-    """Frames in one array, which grows where it lies: there is no copy.
+    """Frames in one array, which is made for as many as are expected.
 
-    It has room for those that are expected from the first on. If they need
-    more memory than there is, none is decoded in vain.
+    What is not written to takes no memory; but when an array grows, some
+    allocators hold all of its frames twice.
     """
 
-    def __init__(self, file, count, expected):
-        self._file, self._count, self._expected = file, count, expected
+    def __init__(self, file, expected):
+        self._file, self._expected = file, expected
         self._array, self._length = None, 0
 
     def __len__(self):
@@ -191,12 +201,10 @@ class _Frames:
         return self._array
 
     def _reserve(self, length, shape):
-        if length <= self._expected:
-            length = self._expected
-        else:
+        if length > self._expected:
             length += 16 + length // 8
-        if self._count is not None:
-            length = min(length, self._count)
+        else:
+            length = self._expected
         check_memory(
             self._file,
             needed=length * math.prod(shape),

@@ -7,6 +7,7 @@ import numpy as np
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import plain_floats
 from keras_mirasol.models.clip_statistics import signals
+from keras_mirasol.models.librosa_mel_spectrogram import LibrosaMelSpectrogram
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
 from keras_mirasol.preprocessing.graph import in_graph
@@ -30,9 +31,8 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
     earlier. `adapt()` sets `mean` and `std` to those of the data. A model that
     comes with weights must keep the settings that it was trained with.
 
-    Mels are HTK's, as in `keras.layers.MelSpectrogram`: triangles of height 1
-    with sides straight over mels. librosa's with `htk=True, norm=None` have
-    sides straight over hertz; the logarithm differs by a few hundredths.
+    Mels are those of `librosa.filters.mel(htk=True, norm=None)`: triangles of
+    height 1, evenly spaced on HTK's scale, with sides straight over hertz.
 
     Args:
         num_mels: int. Mel bins.
@@ -103,7 +103,7 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         self.floor = floor
         self.mean = plain_floats("mean", mean, num_mels)
         self.std = plain_floats("std", std, num_mels)
-        self.mel_spectrogram = keras.layers.MelSpectrogram(
+        self.mel_spectrogram = LibrosaMelSpectrogram(
             num_mel_bins=num_mels,
             sampling_rate=sampling_rate,
             sequence_stride=self.hop,

@@ -11,6 +11,7 @@ from media_files import write_media
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import memory
+from keras_mirasol.data import video_frames
 from keras_mirasol.data.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
@@ -135,6 +136,27 @@ def test_more_frames_than_memory_holds_are_an_error(waves, monkeypatch):
     assert len(load_clip(waves, image_size=40)["videos"]) == 16
 
 
+@pytest.mark.parametrize("suffix, is_stated", [("mp4", True), ("ts", False)])
+def test_frames_move_only_if_the_file_does_not_tell_how_many(
+    tmp_path, monkeypatch, suffix, is_stated
+):
+    # Some allocators hold them twice meanwhile.
+    path = write_media(tmp_path / f"a.{suffix}", frames=smooth_frames(50))
+    lengths, reserve = [], video_frames._Frames._reserve
+
+    def reserve_and_note(self, length, shape):
+        lengths.append(length)
+        reserve(self, length, shape)
+
+    monkeypatch.setattr(video_frames._Frames, "_reserve", reserve_and_note)
+    assert len(load_clip(path, frame_rate=25)["videos"]) == 50
+    assert (len(lengths) == 1) == is_stated
+    lengths.clear()
+    for start, end in [(0.2, None), (0.2, 1.8), (1.0, 9.0)]:
+        load_clip(path, frame_rate=25, start=start, end=end)
+    assert (len(lengths) == 3) == is_stated
+
+
 def test_no_more_is_decoded_than_shows_that_memory_is_short(waves, monkeypatch):
     decode, decoded = MediaFile.decode, []
 
@@ -144,9 +166,9 @@ def test_no_more_is_decoded_than_shows_that_memory_is_short(waves, monkeypatch):
             yield frame
 
     monkeypatch.setattr(MediaFile, "decode", counting)
-    # Room for 15 frames of 16.
-    monkeypatch.setattr(memory, "memory", lambda: 15 * 120 * 160 * 3)
-    with pytest.raises(ValueError, match="16 frames of 160x120"):
+    # Room for 16 frames, where one more than 16 is expected.
+    monkeypatch.setattr(memory, "memory", lambda: 16 * 120 * 160 * 3)
+    with pytest.raises(ValueError, match="17 frames of 160x120"):
         load_clip(waves)
     # At 25 frames a second: those of an eighth of it.
     assert len(decoded) <= 4
@@ -155,7 +177,7 @@ def test_no_more_is_decoded_than_shows_that_memory_is_short(waves, monkeypatch):
 def test_a_span_longer_than_the_clip_takes_the_memory_of_the_clip(
     waves, monkeypatch
 ):
-    monkeypatch.setattr(memory, "memory", lambda: 16 * 120 * 160 * 3)
+    monkeypatch.setattr(memory, "memory", lambda: 17 * 120 * 160 * 3)
     (span,) = iter_clip(waves, seconds=1000)
     assert len(span["videos"]) == 16
 

@@ -64,7 +64,7 @@ def log_mel(
     min_freq,
     floor,
 ):
-    """Log-mel frames with triangles of HTK, and with those of librosa."""
+    """Log-mel frames, each of a window that ends with it."""
     import librosa
 
     hop = round(sampling_rate / audio_frame_rate)
@@ -72,52 +72,32 @@ def log_mel(
     # to end with the first hop.
     beside = (fft_length - 2 * hop) // 2
     audio = np.pad(audio.astype("float64"), (hop + beside, beside))
-    frames = {
-        "n_fft": fft_length,
-        "hop_length": hop,
-        "win_length": 2 * hop,
-        "window": "hann",
-        "center": False,
-    }
-    power = np.abs(librosa.stft(audio, dtype=np.complex128, **frames)) ** 2
-    edges = librosa.mel_frequencies(
-        num_mels + 2, fmin=min_freq, fmax=sampling_rate / 2, htk=True
+    mels = librosa.feature.melspectrogram(
+        y=audio,
+        sr=sampling_rate,
+        n_fft=fft_length,
+        hop_length=hop,
+        win_length=2 * hop,
+        window="hann",
+        center=False,
+        power=2.0,
+        n_mels=num_mels,
+        fmin=min_freq,
+        htk=True,
+        norm=None,
     )
-    hertz = librosa.fft_frequencies(sr=sampling_rate, n_fft=fft_length)
-    edges, bins = (librosa.hz_to_mel(f, htk=True) for f in (edges, hertz))
-    triangles = [
-        np.interp(bins, edges[mel : mel + 3], [0, 1, 0])
-        for mel in range(num_mels)
-    ]
-    mels = {
-        "htk": triangles @ power,
-        "librosa": librosa.feature.melspectrogram(
-            y=audio,
-            sr=sampling_rate,
-            power=2.0,
-            n_mels=num_mels,
-            fmin=min_freq,
-            htk=True,
-            norm=None,
-            **frames,
-        ),
-    }
     # A Hann window of two hops sums to a hop.
-    return {
-        name: np.log(values.T / hop**2 + floor).astype("float32")
-        for name, values in mels.items()
-    }
+    return np.log(mels.T / hop**2 + floor).astype("float32")
 
 
 def main():
     import librosa
     import scipy
 
-    arrays = {}
-    for name, settings in SETTINGS.items():
-        audio = sounds(settings["sampling_rate"])
-        for triangles, frames in log_mel(audio, **settings).items():
-            arrays[f"{name}, {triangles}"] = frames
+    frames = {
+        name: log_mel(sounds(settings["sampling_rate"]), **settings)
+        for name, settings in SETTINGS.items()
+    }
     versions = {
         "librosa": librosa.__version__,
         "numpy": np.__version__,
@@ -125,7 +105,7 @@ def main():
         "python": platform.python_version(),
     }
     versions = [f"{name} {version}" for name, version in versions.items()]
-    np.savez_compressed(FILE, versions=versions, **arrays)
+    np.savez_compressed(FILE, versions=versions, **frames)
 
 
 if __name__ == "__main__":
