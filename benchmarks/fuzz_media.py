@@ -10,7 +10,9 @@ a cut that is scaled. Each must be decoded, or be reported by a `ValueError`
 that names it. What is read span by span must be the whole, and a file that was
 cut off, of a format that states its length, must not pass for a shorter clip.
 Prints a table and writes `benchmarks/results/fuzz_media.json`. Files that fail
-are kept in a folder. To make and read one of them again:
+are kept in a folder. To make and read one of them again (the damage is seeded,
+but encoders give a few other bytes from time to time, so that the file that was
+kept is the one that failed):
 
     python benchmarks/fuzz_media.py --seed 0 --only 1234
 """
