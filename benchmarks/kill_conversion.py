@@ -102,9 +102,9 @@ def main():
         )
         undisturbed, killed = folder / "undisturbed", folder / "killed"
         seconds = finish(start(manifest, undisturbed))
-        # All together two thirds of what one conversion takes, so that each
+        # All together about half of what one conversion takes, so that each
         # kill meets one that is at work.
-        longest = 1.3 * seconds / settings.kills
+        longest = 0.9 * seconds / settings.kills
         num_shards = -(-settings.clips // CLIPS_PER_SHARD)
         moments, left = [], []
         while len(moments) < settings.kills:
