@@ -22,6 +22,9 @@ class ClipStreams:
         start, end, frame_rate, sampling_rate, image_size,
             crop_to_aspect_ratio, video, audio: as for `load_clip`, which says
             what is raised as well.
+        in_step: bool. Whether the streams are read on by turns, so that none
+            must wait for the other. Defaults to `True`; `False` reads a file
+            in one pass, and each stream as a whole.
 
     Attributes:
         frame_rate: Fraction. Frames per second.
@@ -39,6 +42,7 @@ class ClipStreams:
         crop_to_aspect_ratio=False,
         video=True,
         audio=True,
+        in_step=True,
     ):
         if isinstance(source, dict):
             start = source.get("start") if start is None else start
@@ -50,9 +54,12 @@ class ClipStreams:
         self.frame_rate = as_fraction(frame_rate)
         image_size = height_and_width(image_size)
         self._readers, self._files = {}, {}
+        # What is cut out of the middle is found for each stream by itself.
+        in_one_pass = not in_step and not self._start
         with contextlib.ExitStack() as stack:
             for path, asked in files:
-                for kind, file in _open(path, asked, stack).items():
+                opened = _open(path, asked, stack, in_one_pass)
+                for kind, file in opened.items():
                     if kind == "video":
                         self._files["videos"] = file
                         self._readers["videos"] = FrameReader(
@@ -150,15 +157,16 @@ def _files(source, video, audio):
     ]
 
 
-def _open(path, asked, stack):
+def _open(path, asked, stack, in_one_pass):
     """The files that streams are read from, by the streams' kinds."""
     file = stack.enter_context(MediaFile(path))
     found = asked & file.kinds
     if not found:
         raise file.error(_missing_streams(asked, file.kinds))
     files = dict.fromkeys(sorted(found, reverse=True), file)
-    if len(found) > 1:
-        # Both streams are read on at their own pace.
+    if len(found) > 1 and in_one_pass:
+        file.share()
+    elif len(found) > 1:
         files["audio"] = stack.enter_context(MediaFile(path))
     return files
 

@@ -97,6 +97,7 @@ def load_clip(
         crop_to_aspect_ratio=crop_to_aspect_ratio,
         video=video,
         audio=audio,
+        in_step=False,
     ) as streams:
         clip = streams.read()
         if not clip:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import av
 
+from keras_mirasol.data.shared_packets import SharedPackets
+
 # How much of a stream may be missing before the file counts as broken: a
 # tenth of a second, or two frames of slow video.
 _TOLERANCE = Fraction(1, 10)
@@ -76,6 +78,7 @@ class MediaFile:
         starts = [_start(stream) for stream in streams.values()]
         self._zero = min(starts, default=Fraction(0))
         self.kinds = set(streams)
+        self._shared = None
 
     def __enter__(self):
         return self
@@ -99,6 +102,16 @@ class MediaFile:
         end = _declared_end(_streams(self._container)[kind])
         return None if end is None else end - self._zero
 
+    def share(self):
+        """From now on decodes all streams from the beginning, in one pass.
+
+        To be called first. What is read ahead of one stream waits for the
+        other: read the video first, and what waits is small.
+        """
+        streams = [self._opened(kind) for kind in self.kinds]
+        self._is_rewound = False
+        self._shared = SharedPackets(self._container, streams)
+
     def decode(self, kind, start):
         """Decodes a stream from `start`, or shortly before, to its end.
 
@@ -113,6 +126,9 @@ class MediaFile:
             ValueError: if the stream breaks off before its declared end, or
                 part of it cannot be decoded.
         """
+        if self._shared is not None:
+            yield from self._decode(_streams(self._container)[kind], start)
+            return
         for preroll in _PREROLLS:
             stream = self._rewound(kind)
             if not self._seek(stream, start - preroll):
@@ -158,6 +174,9 @@ class MediaFile:
         if not self._is_rewound:
             self._container.close()
             self._container, self._is_rewound = self._open(), True
+        return self._opened(kind)
+
+    def _opened(self, kind):
         stream = _streams(self._container)[kind]
         if stream.codec_context is None:
             raise self.error(
@@ -252,7 +271,10 @@ class MediaFile:
 
     def _packets(self, stream):
         try:
-            yield from self._container.demux(stream)
+            if self._shared is not None:
+                yield from self._shared.of(stream)
+            else:
+                yield from self._container.demux(stream)
         except av.FFmpegError as error:
             # If the file declares its end, the time reached tells whether
             # this is too early.
