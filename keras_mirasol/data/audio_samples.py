@@ -152,22 +152,26 @@ class _Track:
         shared = math.gcd(rate, sampling_rate)
         self.rate = rate
         self.start = Fraction(max(0, (start - _MARGIN) * shared // 1), shared)
-        self.end = self.start
+        self._jitter = math.floor(_JITTER * rate)
         self._blocks = []
         self._cursor = None
+        # Where the last block ends, its samples, and how long it lasts.
+        self._last = 0, 0, Fraction(0)
         # How many samples have been taken.
         self._taken = 0
 
+    @property
+    def end(self):
+        """When the last block ends, without what fills it up."""
+        cursor, samples, duration = self._last
+        return self.start + Fraction(cursor - samples, self.rate) + duration
+
     def add(self, begin, until, samples):
         index = round((begin - self.start) * self.rate)
-        if (
-            self._cursor is None
-            or abs(index - self._cursor) > _JITTER * self.rate
-        ):
+        if self._cursor is None or abs(index - self._cursor) > self._jitter:
             self._cursor = index
-        padding = Fraction(len(samples), self.rate) - (until - begin)
         first, self._cursor = self._cursor, self._cursor + len(samples)
-        self.end = self.start + Fraction(self._cursor, self.rate) - padding
+        self._last = self._cursor, len(samples), until - begin
         if self._cursor > 0:
             self._blocks.append((first, samples))
         else:
@@ -213,6 +217,9 @@ class _Mixer:
 
     def __call__(self, frame):
         layout = (frame.layout.name, frame.format.name, frame.sample_rate)
+        if layout[0] in ("mono", "stereo") and layout[1] == "fltp":
+            # What most files hold: FFmpeg makes the same of it, but slower.
+            return frame.to_ndarray().mean(axis=0)
         if layout != self._layout:
             # To integers, because FFmpeg keeps the sum of the channels in
             # range only then: mixed as floats, a full 5.1 would be thrice

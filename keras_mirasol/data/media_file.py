@@ -225,42 +225,31 @@ class MediaFile:
                     "Convert it to H.264 and AAC in an MP4 file."
                 ) from error
             for frame in frames:
-                begin = self._begin(stream, frame, reached)
-                end = begin + _duration(frame, frame_time)
-                if end - begin > _LONGEST_GAP:
-                    raise self.error(
-                        f"a frame of its {stream.type} at {float(begin):.2f} "
-                        f"s lasts {float(end - begin):.0f} s: its clock is "
-                        "damaged. Fetch or encode the file again."
-                    )
+                # PyAV makes a new fraction each time that it is asked.
+                time_base = frame.time_base
+                begin = self._begin(stream, frame, time_base, reached)
+                duration = _duration(frame, time_base, frame_time)
+                end = begin + duration
                 if packet.is_corrupt or frame.is_corrupt:
                     damage = "incomplete data"
-                if reached is None and begin - start > _LONGEST_GAP:
+                if duration > _LONGEST_GAP:
                     raise self.error(
-                        f"its {stream.type} begins at {float(begin):.0f} s, "
-                        f"more than an hour after {float(start):g} s: its "
-                        "clock is damaged. Fetch or encode the file again."
+                        f"a frame of its {stream.type} at {float(begin):.2f} "
+                        f"s lasts {float(duration):.0f} s: its clock is "
+                        "damaged. Fetch or encode the file again."
                     )
-                gap = 0 if reached is None else begin - reached
-                if not -tolerance <= gap <= _LONGEST_GAP:
-                    raise self.error(
-                        f"the timestamps of its {stream.type} jump from "
-                        f"{float(reached):.2f} s to {float(begin):.2f} s, as "
-                        "in files joined from parts. Encode it again."
-                    )
-                if damage and gap > tolerance:
-                    raise self.error(
-                        f"its {stream.type} is damaged from "
-                        f"{float(reached):.2f} s to {float(begin):.2f} s "
-                        f"({damage}). Fetch or encode the file again."
-                    )
+                if reached is None:
+                    self._check_first(stream, begin, start)
+                elif begin != reached:
+                    self._check_gap(stream, reached, begin, tolerance, damage)
                 yield begin, end, frame
-                reached = max(reached or end, end)
+                reached = end if reached is None else max(reached, end)
         self._check_reached(stream, reached, tolerance, damage)
 
-    def _begin(self, stream, frame, reached):
+    def _begin(self, stream, frame, time_base, reached):
         if frame.pts is not None:
-            return frame.pts * frame.time_base - self._zero
+            time = frame.pts * time_base
+            return time - self._zero if self._zero else time
         # What a decoder held back to the end may come without a time.
         if reached is None:
             raise self.error(
@@ -287,6 +276,29 @@ class MediaFile:
             # After the last packet PyAV stumbles over streams that the header
             # did not tell of.
             return
+
+    def _check_first(self, stream, begin, start):
+        if begin - start > _LONGEST_GAP:
+            raise self.error(
+                f"its {stream.type} begins at {float(begin):.0f} s, more than "
+                f"an hour after {float(start):g} s: its clock is damaged. "
+                "Fetch or encode the file again."
+            )
+
+    def _check_gap(self, stream, reached, begin, tolerance, damage):
+        gap = begin - reached
+        if not -tolerance <= gap <= _LONGEST_GAP:
+            raise self.error(
+                f"the timestamps of its {stream.type} jump from "
+                f"{float(reached):.2f} s to {float(begin):.2f} s, as in files "
+                "joined from parts. Encode it again."
+            )
+        if damage and gap > tolerance:
+            raise self.error(
+                f"its {stream.type} is damaged from {float(reached):.2f} s to "
+                f"{float(begin):.2f} s ({damage}). Fetch or encode the file "
+                "again."
+            )
 
     def _check_reached(self, stream, reached, tolerance, damage):
         if reached is None:
@@ -410,14 +422,16 @@ def _frame_time(stream):
     return 1 / rate if rate else Fraction(0)
 
 
-def _duration(frame, frame_time):
-    stated = (frame.duration or 0) * frame.time_base
+def _duration(frame, time_base, frame_time):
+    stated = (frame.duration or 0) * time_base
     if isinstance(frame, av.VideoFrame):
         return stated or frame_time
     # A stated duration that is shorter than the samples marks those that the
     # encoder added to fill the last block; clocks of milliseconds round.
     held = Fraction(frame.samples, frame.sample_rate)
-    return stated if 0 < stated < held - frame.time_base else held
+    if stated == held:
+        return held
+    return stated if 0 < stated < held - time_base else held
 
 
 def _declared_end(stream):

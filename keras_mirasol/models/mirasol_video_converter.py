@@ -11,6 +11,7 @@ from keras_mirasol.models.clip_statistics import signals
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
 from keras_mirasol.preprocessing.graph import in_graph
+from keras_mirasol.preprocessing.resizing import resize_frames
 
 # In grey levels of 255. What deviates less is noise of cameras and codecs: a
 # constant channel must not be blown up to a deviation of 1.
@@ -126,7 +127,7 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
     @in_graph
     def unscaled(self, videos):
         """Resized pixels, from 0 to 255."""
-        return self.resizing(videos)
+        return resize_frames(videos, self.resizing)
 
     @in_graph
     def call(self, videos):

@@ -3,6 +3,7 @@
 from keras_mirasol.preprocessing.clip_features import ClipConverter
 from keras_mirasol.preprocessing.graph import in_graph
 from keras_mirasol.preprocessing.log_mel import log_mel
+from keras_mirasol.preprocessing.resizing import resize_frames
 from keras_mirasol.preprocessing.snippets import count_snippets
 from keras_mirasol.preprocessing.snippets import fit_length
 from keras_mirasol.preprocessing.stacking import stack_padded
@@ -15,5 +16,6 @@ __all__ = [
     "in_graph",
     "log_mel",
     "pack_texts",
+    "resize_frames",
     "stack_padded",
 ]
