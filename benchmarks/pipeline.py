@@ -13,6 +13,7 @@ and memory is watched over 2,000 clips. Prints tables and writes
 
 import argparse
 import gc
+import itertools
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,8 +38,8 @@ from keras_mirasol import data
 
 RESULT = Path(__file__).parent / "results" / "pipeline.json"
 WORKERS = 2
-# In a row, so that the beginning and the end count for little.
-PASSES = 3
+BATCH = 4
+SECONDS_A_TURN = 6
 SECONDS, NATIVE_RATE, HEIGHT, WIDTH = 5, 25, 720, 1280
 # What is read: as `mirasol_small` takes it.
 FRAME_RATE, SAMPLING_RATE = 8, 16000
@@ -118,37 +120,52 @@ def decode_to_arrays(path):
 
 
 def readers(manifest, records, preprocessor):
-    """What is compared: callables that read all clips `PASSES` times."""
-    paths = [line["media"] for line in data.read_manifest(manifest)] * PASSES
-    options = {"batch_size": 4, "num_parallel": WORKERS}
+    """What is compared: functions that begin to read all clips, endlessly.
 
-    def threads(function):
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for _ in pool.map(function, paths):
-                pass
-
-    def consume(batches):
-        for _ in batches:
-            pass
-
-    # Made once, as for a training: each pass then runs the same graph.
+    Each returns an iterator of how many clips have come.
+    """
+    paths = [line["media"] for line in data.read_manifest(manifest)]
+    options = {"batch_size": BATCH, "num_parallel": WORKERS, "repeat": True}
+    # Made once, as for a training.
     files = data.clip_dataset(manifest, preprocessor, **options)
     recorded = data.records_dataset(records, preprocessor, **options)
     loader = grain.MapDataset.source(data.ClipSource(manifest, preprocessor))
-    loader = (
-        loader.repeat(PASSES)
-        .to_iter_dataset(
-            grain.ReadOptions(num_threads=WORKERS, prefetch_buffer_size=8)
-        )
-        .batch(4, batch_fn=data.pad_batch)
+    loader = loader.repeat().to_iter_dataset(
+        grain.ReadOptions(num_threads=WORKERS, prefetch_buffer_size=8)
     )
+    loader = loader.batch(BATCH, batch_fn=data.pad_batch)
+
+    def threads(function):
+        with ThreadPoolExecutor(WORKERS) as pool:
+            ahead = deque()
+            for path in itertools.cycle(paths):
+                ahead.append(pool.submit(function, path))
+                if len(ahead) > 2 * WORKERS:
+                    ahead.popleft().result()
+                    yield 1
+
     return {
         "PyAV, decoding alone": lambda: threads(decode_alone),
         "PyAV, to arrays": lambda: threads(decode_to_arrays),
-        "clip_dataset": lambda: consume(files.repeat(PASSES)),
-        "ClipSource, Grain": lambda: consume(loader),
-        "records_dataset": lambda: consume(recorded.repeat(PASSES)),
+        "clip_dataset": lambda: (BATCH for _ in files),
+        "ClipSource, Grain": lambda: (BATCH for _ in loader),
+        "records_dataset": lambda: (BATCH for _ in recorded),
     }
+
+
+def clips_per_second(read, seconds):
+    """The pace of a reader that has been at it for a while.
+
+    What it has read ahead at the beginning, it has at the end.
+    """
+    counts = read()
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < seconds / 3:
+        next(counts)
+    begun, clips = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        clips += next(counts)
+    return clips / (time.perf_counter() - begun)
 
 
 def compare(folder, preprocessor, num_clips, rounds):
@@ -161,18 +178,14 @@ def compare(folder, preprocessor, num_clips, rounds):
     )
     conversion = num_clips / (time.perf_counter() - begun)
     todo = readers(manifest, records, preprocessor)
-    seconds = {name: [] for name in todo}
+    rates = {name: [] for name in todo}
     for round_ in range(rounds + 1):
         for name, read in todo.items():
-            begun = time.perf_counter()
-            read()
+            rate = clips_per_second(read, SECONDS_A_TURN)
             # The first round traces graphs and fills caches.
             if round_:
-                seconds[name].append(time.perf_counter() - begun)
-    clips = {
-        name: PASSES * num_clips / statistics.median(taken)
-        for name, taken in seconds.items()
-    }
+                rates[name].append(rate)
+    clips = {name: statistics.median(of) for name, of in rates.items()}
     frames = SECONDS * FRAME_RATE
     print(f"{'reader':22}{'clips/s':>9}{'frames/s':>10}{'of PyAV':>9}")
     table = {}
