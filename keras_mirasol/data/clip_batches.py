@@ -9,9 +9,9 @@ from pathlib import Path
 import tensorflow as tf
 
 import keras_mirasol.data.iterators_at_exit  # noqa: F401
+from keras_mirasol.data.augmentation.modality_dropout import ModalityDropout
 from keras_mirasol.data.clip_texts import group_texts
 from keras_mirasol.data.clip_texts import num_groups
-from keras_mirasol.data.modality_dropout import ModalityDropout
 from keras_mirasol.data.salts import with_salts
 
 # How many clips of a cache in memory are drawn from at a time: all of a small

@@ -1,6 +1,6 @@
 """Manifests to batches of clips and the questions about them."""
 
-from keras_mirasol.data.augmentation import as_augmentation
+from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
 from keras_mirasol.data.clip_batches import clip_batches
 from keras_mirasol.data.clip_loader import check_media
 from keras_mirasol.data.clip_loader import check_on_error

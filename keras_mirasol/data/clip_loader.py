@@ -8,7 +8,7 @@ import warnings
 from keras_mirasol.data.group_lines import group_lines
 from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.data.manifest import lines_of
-from keras_mirasol.data.media import load_clip
+from keras_mirasol.data.media.load_clip import load_clip
 from keras_mirasol.data.shard import part_of
 
 

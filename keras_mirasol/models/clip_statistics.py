@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_mirasol.data.group_lines import group_lines
 from keras_mirasol.data.manifest import lines_of
-from keras_mirasol.data.media import load_clip
+from keras_mirasol.data.media.load_clip import load_clip
 from keras_mirasol.preprocessing.clip_inputs import clip_signals
 from keras_mirasol.preprocessing.clip_inputs import signals_of
 

@@ -16,10 +16,10 @@ from keras_mirasol.data.clip_loader import check_media
 from keras_mirasol.data.clip_loader import check_on_error
 from keras_mirasol.data.clip_loader import clips_of
 from keras_mirasol.data.clip_loader import settings_of
-from keras_mirasol.data.clip_streams import check_rates
-from keras_mirasol.data.clip_streams import height_and_width
 from keras_mirasol.data.file_clips import version
 from keras_mirasol.data.manifest import with_relative_media
+from keras_mirasol.data.media.clip_streams import check_rates
+from keras_mirasol.data.media.clip_streams import height_and_width
 from keras_mirasol.data.records.picture_encoder import PictureEncoder
 from keras_mirasol.data.records.sequence_example import to_record
 from keras_mirasol.data.records.shard_files import ShardFiles

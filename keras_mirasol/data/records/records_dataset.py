@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_mirasol.data.augmentation import as_augmentation
+from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
 from keras_mirasol.data.clip_batches import clip_batches
 from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.records.conversion import INDEX

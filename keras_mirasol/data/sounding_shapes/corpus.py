@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_mirasol.data.manifest import write_manifest
+from keras_mirasol.data.media.write_clip import write_clip
 from keras_mirasol.data.sounding_shapes.frames import render_frames
 from keras_mirasol.data.sounding_shapes.questions import EXTRA_KINDS
 from keras_mirasol.data.sounding_shapes.questions import KINDS
@@ -15,7 +16,6 @@ from keras_mirasol.data.sounding_shapes.scene import SAMPLING_RATE
 from keras_mirasol.data.sounding_shapes.scene import sample_scene
 from keras_mirasol.data.sounding_shapes.sounds import render_audio
 from keras_mirasol.data.sounding_shapes.styles import check_style
-from keras_mirasol.data.write_clip import write_clip
 
 
 def corpus_scene(index, *, seed=0, style="day"):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_mirasol.data import sounding_shapes
+from keras_mirasol.data.media.write_clip import write_clip
 from keras_mirasol.data.sounding_shapes.frames import RGB
-from keras_mirasol.data.write_clip import write_clip
 
 pytestmark = pytest.mark.any_backend
 

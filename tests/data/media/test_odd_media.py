@@ -17,8 +17,8 @@ from media_files import write_media
 
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
-from keras_mirasol.data import memory
-from keras_mirasol.data.audio_samples import _Resampler
+from keras_mirasol.data.media import memory
+from keras_mirasol.data.media.audio_samples import _Resampler
 
 pytestmark = pytest.mark.any_backend
 

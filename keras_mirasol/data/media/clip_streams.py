@@ -5,10 +5,10 @@ import math
 import operator
 from fractions import Fraction
 
-from keras_mirasol.data.audio_samples import SampleReader
 from keras_mirasol.data.manifest import MEDIA_KEYS
-from keras_mirasol.data.media_file import MediaFile
-from keras_mirasol.data.video_frames import FrameReader
+from keras_mirasol.data.media.audio_samples import SampleReader
+from keras_mirasol.data.media.media_file import MediaFile
+from keras_mirasol.data.media.video_frames import FrameReader
 
 # What FFmpeg counts in 32 bits.
 _TOO_LARGE = 2**31

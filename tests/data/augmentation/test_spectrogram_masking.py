@@ -8,8 +8,8 @@ import tensorflow as tf
 from docstrings import check_example
 
 from keras_mirasol.data import ClipAugmentation
-from keras_mirasol.data.augmentation import as_augmentation
-from keras_mirasol.data.spectrogram_masking import mask_spectrogram
+from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
+from keras_mirasol.data.augmentation.spectrogram_masking import mask_spectrogram
 
 pytestmark = pytest.mark.any_backend
 
@@ -133,7 +133,7 @@ class TestAugmentation:
         code = """
 import tensorflow as tf
 
-from keras_mirasol.data.spectrogram_masking import mask_spectrogram
+from keras_mirasol.data.augmentation.spectrogram_masking import mask_spectrogram
 
 print(mask_spectrogram(tf.zeros((3, 2)), 0, 1, 1).shape)
 """

@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from keras_mirasol.data.amounts import is_amount
 from keras_mirasol.data.amounts import is_count
+from keras_mirasol.data.augmentation.spectrogram_masking import (
+    import_tensorflow_io,
+)
+from keras_mirasol.data.augmentation.spectrogram_masking import mask_spectrogram
+from keras_mirasol.data.augmentation.time_shift import shift_in_time
 from keras_mirasol.data.salts import AUGMENTATION
 from keras_mirasol.data.salts import seed_of
-from keras_mirasol.data.spectrogram_masking import import_tensorflow_io
-from keras_mirasol.data.spectrogram_masking import mask_spectrogram
-from keras_mirasol.data.time_shift import shift_in_time
 
 # What is drawn, each from -1 to 1. A new one comes last: what a seed draws
 # for the others stays as it was.

@@ -8,12 +8,12 @@ from docstrings import check_example
 from media_files import tone
 
 from keras_mirasol.data import ClipAugmentation
-from keras_mirasol.data.augmentation import amplify
-from keras_mirasol.data.augmentation import as_augmentation
-from keras_mirasol.data.augmentation import move
+from keras_mirasol.data.augmentation.clip_augmentation import amplify
+from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
+from keras_mirasol.data.augmentation.clip_augmentation import move
+from keras_mirasol.data.augmentation.time_shift import shift_in_time
 from keras_mirasol.data.salts import AUGMENTATION
 from keras_mirasol.data.salts import seed_of
-from keras_mirasol.data.time_shift import shift_in_time
 
 pytestmark = pytest.mark.any_backend
 

@@ -33,7 +33,7 @@ def write_clip(path, frames, audio, *, frame_rate, sampling_rate):
     ```python
     import numpy as np
 
-    from keras_mirasol.data.write_clip import write_clip
+    from keras_mirasol.data.media.write_clip import write_clip
 
     frames = np.zeros((32, 64, 64, 3), dtype="uint8")
     audio = np.zeros(32000, dtype="float32")

@@ -10,7 +10,7 @@ from media_files import write_media
 
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
-from keras_mirasol.data.media_file import MediaFile
+from keras_mirasol.data.media.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
 

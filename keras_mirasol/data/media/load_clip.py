@@ -1,7 +1,7 @@
 """Loads the video frames and the audio of a media file, in step."""
 
-from keras_mirasol.data.clip_streams import ClipStreams
-from keras_mirasol.data.clip_streams import as_fraction
+from keras_mirasol.data.media.clip_streams import ClipStreams
+from keras_mirasol.data.media.clip_streams import as_fraction
 
 
 def load_clip(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from keras_mirasol.data.shared_packets import SharedPackets
+from keras_mirasol.data.media.shared_packets import SharedPackets
 
 # How much of a stream may be missing before the file counts as broken: a
 # tenth of a second, or two frames of slow video.

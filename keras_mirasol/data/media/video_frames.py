@@ -8,7 +8,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from av.video.reformatter import VideoReformatter
 
-from keras_mirasol.data.memory import check_memory
+from keras_mirasol.data.media.memory import check_memory
 
 # What is scaled on its way to RGB must look like scaled RGB: FFmpeg leaves out
 # every other column of colour otherwise. Of more than 8 bits it cuts off the

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from keras_mirasol.data.memory import check_memory
+from keras_mirasol.data.media.memory import check_memory
 
 # Timestamps may be this far off before they move the audio. Containers whose
 # clock ticks in milliseconds round every block's; following that would tear

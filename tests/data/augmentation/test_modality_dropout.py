@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from keras_mirasol.data import ClipAugmentation
-from keras_mirasol.data.modality_dropout import ModalityDropout
+from keras_mirasol.data.augmentation.modality_dropout import ModalityDropout
 
 pytestmark = pytest.mark.any_backend
 

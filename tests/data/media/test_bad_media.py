@@ -15,7 +15,7 @@ from keras_mirasol.data import clip_dataset
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
 from keras_mirasol.data import write_manifest
-from keras_mirasol.data.media_file import MediaFile
+from keras_mirasol.data.media.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
 

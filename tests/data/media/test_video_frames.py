@@ -10,9 +10,9 @@ from media_files import write_media
 
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
-from keras_mirasol.data import memory
-from keras_mirasol.data import video_frames
-from keras_mirasol.data.media_file import MediaFile
+from keras_mirasol.data.media import memory
+from keras_mirasol.data.media import video_frames
+from keras_mirasol.data.media.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
 

@@ -1,0 +1,1 @@
+"""Media files: frames and samples, decoded in step."""
