@@ -113,6 +113,18 @@ def tone(frequency, seconds, sampling_rate, amplitude=0.5):
     return (amplitude * np.sin(2 * np.pi * frequency * time)).astype("float32")
 
 
+def greys(videos):
+    """The mean grey level of each frame."""
+    return videos.mean(axis=(1, 2, 3))
+
+
+def amplitude_of(samples, frequency, sampling_rate):
+    """The amplitude of a sine of this frequency within the samples."""
+    time = np.arange(len(samples)) / sampling_rate
+    wave = np.exp(2j * np.pi * frequency * time)
+    return 2 * np.abs(np.mean(samples * wave))
+
+
 def set_display_rotation(path, turns):
     """Writes a matrix into the MP4 that turns the picture anticlockwise."""
     data = bytearray(Path(path).read_bytes())

@@ -4,6 +4,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from media_files import amplitude_of
+from media_files import greys
 from media_files import set_display_rotation
 from media_files import solid
 from media_files import tone
@@ -13,18 +15,6 @@ from keras_mirasol.data import load_clip
 from keras_mirasol.data.media.media_file import MediaFile
 
 pytestmark = pytest.mark.any_backend
-
-
-def greys(videos):
-    """The mean grey level of each frame."""
-    return videos.mean(axis=(1, 2, 3))
-
-
-def amplitude(samples, frequency, sampling_rate):
-    """The amplitude of a sine of this frequency within the samples."""
-    time = np.arange(len(samples)) / sampling_rate
-    wave = np.exp(2j * np.pi * frequency * time)
-    return 2 * np.abs(np.mean(samples * wave))
 
 
 def noise_frames(count, seed=0):
@@ -55,7 +45,7 @@ class TestLateStreams:
         audio = load_clip(path)["audio"]
         assert len(audio) == 3 * 16000
         assert np.abs(audio[:15900]).max() < 0.01
-        assert amplitude(audio[16000:], 440, 16000) == pytest.approx(
+        assert amplitude_of(audio[16000:], 440, 16000) == pytest.approx(
             0.5, rel=0.02
         )
 
@@ -211,7 +201,7 @@ class TestAudio:
         middle = audio[sampling_rate // 4 : sampling_rate // 4 + sampling_rate]
         spectrum = np.abs(np.fft.rfft(middle))
         assert np.argmax(spectrum) == 1000
-        assert amplitude(middle, 1000, sampling_rate) == pytest.approx(
+        assert amplitude_of(middle, 1000, sampling_rate) == pytest.approx(
             0.3, rel=0.02
         )
 
@@ -236,7 +226,7 @@ class TestAudio:
             layout=layout,
         )
         audio = load_clip(path)["audio"]
-        assert amplitude(audio[4000:12000], 440, 16000) == pytest.approx(
+        assert amplitude_of(audio[4000:12000], 440, 16000) == pytest.approx(
             0.8, rel=0.03
         )
 

@@ -10,6 +10,8 @@ from av.video.reformatter import ColorPrimaries
 from av.video.reformatter import ColorRange
 from av.video.reformatter import Colorspace
 from av.video.reformatter import ColorTrc
+from media_files import amplitude_of
+from media_files import greys
 from media_files import set_display_rotation
 from media_files import solid
 from media_files import tone
@@ -37,17 +39,6 @@ def colours_of(videos):
     """The colour in the middle of each quarter."""
     rows, columns = videos.shape[1:3]
     return videos[:, rows // 2, columns // 8 :: columns // 4]
-
-
-def greys(videos):
-    return videos.mean(axis=(1, 2, 3))
-
-
-def amplitude(samples, frequency, sampling_rate):
-    """The amplitude of a sine of this frequency within the samples."""
-    time = np.arange(len(samples)) / sampling_rate
-    wave = np.exp(2j * np.pi * frequency * time)
-    return 2 * np.abs(np.mean(samples * wave))
 
 
 class TestSizes:
@@ -233,7 +224,7 @@ class TestChannels:
         )
         audio = load_clip(path)["audio"]
         assert len(audio) == 8000
-        assert amplitude(audio[2000:6000], 440, 16000) == pytest.approx(
+        assert amplitude_of(audio[2000:6000], 440, 16000) == pytest.approx(
             0.8, rel=0.01
         )
 
@@ -287,7 +278,7 @@ class TestRates:
         middle = audio[4000:20000]
         assert np.argmax(np.abs(np.fft.rfft(middle))) == 1000
         # MP3 makes it a little fainter.
-        assert amplitude(middle, 1000, 16000) == pytest.approx(0.3, rel=0.06)
+        assert amplitude_of(middle, 1000, 16000) == pytest.approx(0.3, rel=0.06)
 
     def test_what_a_decoder_holds_back_has_no_time_but_is_heard(self, tmp_path):
         # The last block of Windows Media Audio.
@@ -302,7 +293,7 @@ class TestRates:
         audio = load_clip(path)["audio"]
         # 22 blocks of 2048 samples.
         assert 1 <= len(audio) / 16000 < 1 + 3 * 2048 / 44100
-        assert amplitude(audio[4000:12000], 1000, 16000) == pytest.approx(
+        assert amplitude_of(audio[4000:12000], 1000, 16000) == pytest.approx(
             0.3, rel=0.05
         )
 

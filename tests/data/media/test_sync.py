@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from media_files import greys
 from media_files import solid
 from media_files import write_media
 
@@ -37,11 +38,6 @@ OFFSETS = {
 # Seconds that sound may be off beside the picture: clocks of milliseconds, and
 # the filters that resample it.
 CLOSE = 0.003
-
-
-def greys(videos):
-    """The mean grey level of each frame."""
-    return videos.mean(axis=(1, 2, 3))
 
 
 def flash_time(videos, frame_rate):
