@@ -64,9 +64,17 @@ class RecordsSummary:
 
     def __str__(self):
         return (
-            f"{self.num_clips} clips in {self.num_shards} shards, "
-            f"{self.num_bytes / 1e9:.2f} GB, in '{self.folder}'. {self.report}"
+            f"{self.num_clips} clips in {self.num_shards} "
+            f"shard{'s'[: self.num_shards != 1]}, {size(self.num_bytes)}, in "
+            f"'{self.folder}'. {self.report}"
         )
+
+
+def size(num_bytes):
+    """A number of bytes, to be read."""
+    if num_bytes < 1e9:
+        return f"{num_bytes / 1e6:.2f} MB"
+    return f"{num_bytes / 1e9:.2f} GB"
 
 
 class Conversion:

@@ -12,6 +12,7 @@ import numpy as np
 from keras_mirasol.data.clip_batches import check_counts
 from keras_mirasol.data.records.conversion import Conversion
 from keras_mirasol.data.records.conversion import RecordsSummary
+from keras_mirasol.data.records.conversion import size
 
 # How many clips may be ready before they are written.
 _AHEAD = 16
@@ -188,8 +189,7 @@ def _try(conversion, pool):
         report=load.report(),
     )
     print(
-        f"By {len(tried)} of {num_clips} clips, {each / 1e6:.2f} MB each: "
-        f"{summary.num_bytes / 1e9:.2f} GB in {summary.num_shards} "
-        f"shards, after {seconds / 60:.0f} minutes. {summary.report}"
+        f"By {len(tried)} of {num_clips} clips, {size(each)} each, there will "
+        f"be, after {seconds / 60:.1f} minutes, {summary}"
     )
     return summary
