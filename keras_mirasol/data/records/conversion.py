@@ -251,7 +251,7 @@ class ShardWriter:
         lines = load.clips[index].lines.values()
         labels = None
         if self.label_key is not None:
-            texts = [line[self.label_key] for line in lines]
+            texts = dict.fromkeys(line[self.label_key] for line in lines)
             labels = [(self.labels.index(text), text) for text in texts]
         return to_record(
             clip,

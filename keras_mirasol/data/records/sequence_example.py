@@ -25,8 +25,8 @@ def to_record(clip, lines, *, index, rates, encode, labels=None):
         index: int. The place of the clip in the manifest.
         rates: dict of `frame_rate` and `sampling_rate`.
         encode: a `PictureEncoder`.
-        labels: list of the labels of each line, pairs of an int and a str.
-            Defaults to `None`.
+        labels: list of the clip's labels, pairs of an int and a str. Defaults
+            to `None`.
 
     Returns:
         bytes.

@@ -49,7 +49,7 @@ def write_records(
     | `clip/media_id`, `clip/data_path` | `"id"` and media of the line |
     | `clip/start/timestamp`, `clip/end/timestamp` | the span, in µs |
     | `caption/string`, `prompt/string` | responses and prompts, by line |
-    | `clip/label/index`, `clip/label/text` | labels, by line |
+    | `clip/label/index`, `clip/label/text` | the clip's labels |
     | `clip/line/json` | the lines with all of their keys |
 
     Clips are written in the order of the manifest, `clips_per_shard` to a
@@ -69,8 +69,9 @@ def write_records(
             `"jpeg"`.
         quality: int, 1 to 100. That of JPEG. Defaults to `95`.
         clips_per_shard: int. Clips in a file. Defaults to `128`.
-        label_key: str. A further key of all lines that holds a label, to be
-            written as such. Defaults to `None`: no labels.
+        label_key: str. A further key of all lines that holds a label of the
+            clip, to be written as such, once where several lines share it.
+            Defaults to `None`: no labels.
         on_error: `"raise"` or `"skip"`: what to do with a clip that cannot be
             loaded. `"skip"` leaves it out and names it in what is returned.
             Defaults to `"raise"`.
