@@ -2,8 +2,6 @@
 
 from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
 from keras_mirasol.data.clip_batches import clip_batches
-from keras_mirasol.data.clip_loader import check_media
-from keras_mirasol.data.clip_loader import check_on_error
 from keras_mirasol.data.clip_loader import clips_of
 from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.file_clips import FileClips
@@ -143,14 +141,11 @@ def clip_dataset(
     )
     ```
     """
-    check_on_error(on_error)
     augmentation = as_augmentation(augment, preprocessor)
     settings = settings_of(preprocessor)
     if augmentation is not None:
         settings = augmentation.with_room(settings)
-    clips = clips_of(manifest, shard)
-    if on_error == "raise":
-        check_media(clips)
+    clips = clips_of(manifest, on_error, shard)
     return clip_batches(
         FileClips(clips, settings, skip=on_error == "skip"),
         preprocessor,

@@ -166,25 +166,36 @@ class ClipLoader:
             warnings.warn(f"Left out of the dataset: {reason}", stacklevel=2)
 
 
-def clips_of(manifest, shard=None):
+def clips_of(manifest, on_error, shard=None):
     """The clips of a manifest.
 
     Args:
         manifest: path of a manifest, or a list of its lines.
+        on_error: `"raise"`, media must be there, or `"skip"`.
         shard: pair of ints, index and count, or None. The part to take.
 
     Returns:
         A list of `Clip`s, in the order of the manifest.
+
+    Raises:
+        ValueError: if `on_error` is neither, or media of any clip does not
+            exist though it must.
     """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(
+            f'`on_error` must be "raise" or "skip". Received: {on_error!r}'
+        )
     clips = [
         Clip(group) for group in group_lines(lines_of(manifest, "manifest"))
     ]
     first, last = part_of(len(clips), shard)
-    return clips[first:last]
+    clips = clips[first:last]
+    if on_error == "raise":
+        _check_media(clips)
+    return clips
 
 
-def check_media(clips):
-    """Raises a `ValueError` if media of any clip does not exist."""
+def _check_media(clips):
     numbers = {}
     for clip in clips:
         for path in clip.paths:
@@ -201,13 +212,6 @@ def check_media(clips):
             f"The manifest names media that does not exist: {shown}{more}. "
             "Paths are relative to the manifest's folder. Add the files, mend "
             'the lines, or leave them out with `on_error="skip"`.'
-        )
-
-
-def check_on_error(on_error):
-    if on_error not in ("raise", "skip"):
-        raise ValueError(
-            f'`on_error` must be "raise" or "skip". Received: {on_error!r}'
         )
 
 
@@ -234,6 +238,12 @@ def settings_of(preprocessor):
             "sampling_rate": preprocessor.sampling_rate,
         }
     return settings
+
+
+def rates_of(settings):
+    """The rates among arguments of `load_clip`, as far as they are given."""
+    names = ("frame_rate", "sampling_rate")
+    return {name: settings[name] for name in names if name in settings}
 
 
 def named(paths, lines):

@@ -6,8 +6,6 @@ import numpy as np
 
 from keras_mirasol.data.clip_batches import check_counts
 from keras_mirasol.data.clip_loader import ClipLoader
-from keras_mirasol.data.clip_loader import check_media
-from keras_mirasol.data.clip_loader import check_on_error
 from keras_mirasol.data.clip_loader import clips_of
 from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.file_clips import arrays_of
@@ -88,10 +86,7 @@ class ClipSource:
         shard=None,
     ):
         check_counts(texts_per_clip=texts_per_clip)
-        check_on_error(on_error)
-        clips = clips_of(manifest, shard)
-        if on_error == "raise":
-            check_media(clips)
+        clips = clips_of(manifest, on_error, shard)
         self._preprocessor = preprocessor
         self._texts_per_clip = texts_per_clip
         self._load = ClipLoader(

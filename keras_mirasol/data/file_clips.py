@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_mirasol.data.clip_loader import ClipLoader
+from keras_mirasol.data.clip_loader import rates_of
 from keras_mirasol.data.manifest import MEDIA_KEYS
 from keras_mirasol.preprocessing.absent import NO_AUDIO
 
@@ -35,17 +36,11 @@ class FileClips:
         self.num_clips = len(clips)
         counts = [len(clip.lines) for clip in clips]
         self.texts_per_clip = np.array(counts)
-        self.rates = {
-            name: settings[name]
-            for name in ("frame_rate", "sampling_rate")
-            if name in settings
-        }
+        self.rates = rates_of(settings)
         self.may_drop = skip
         self._load = ClipLoader(clips, settings, skip=skip)
         # Frames of one size have it even where there are none.
-        self._frame_size = (None, None)
-        if settings.get("image_size") is not None:
-            self._frame_size = tuple(settings["image_size"])
+        self._frame_size = tuple(settings.get("image_size") or (None, None))
         self._first_line = np.cumsum([0, *counts])
         lines = [line for clip in clips for line in clip.lines.values()]
         self._texts = {

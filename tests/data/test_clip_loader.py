@@ -20,7 +20,7 @@ def clips(tmp_path):
     bad.write_text("no media")
     text = {"prompt": "p", "response": "r"}
     paths = [good, str(bad), str(tmp_path / "missing.mp4"), good]
-    return clips_of([{"media": path, **text} for path in paths])
+    return clips_of([{"media": path, **text} for path in paths], "skip")
 
 
 def test_clips_are_loaded_by_their_index(clips):

@@ -12,9 +12,8 @@ from keras_mirasol.data.clip_batches import check_counts
 from keras_mirasol.data.clip_loader import ClipLoader
 from keras_mirasol.data.clip_loader import ClipReport
 from keras_mirasol.data.clip_loader import DroppedClip
-from keras_mirasol.data.clip_loader import check_media
-from keras_mirasol.data.clip_loader import check_on_error
 from keras_mirasol.data.clip_loader import clips_of
+from keras_mirasol.data.clip_loader import rates_of
 from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.file_clips import version
 from keras_mirasol.data.manifest import with_relative_media
@@ -105,10 +104,7 @@ class Conversion:
         on_error,
     ):
         check_counts(clips_per_shard=clips_per_shard)
-        check_on_error(on_error)
-        self.clips = clips_of(manifest)
-        if on_error == "raise":
-            check_media(self.clips)
+        self.clips = clips_of(manifest, on_error)
         self._clips_per_shard = clips_per_shard
         num_shards = -(-len(self.clips) // clips_per_shard)
         self.files = ShardFiles(folder, num_shards)
@@ -182,7 +178,8 @@ class Conversion:
             ValueError: if all clips were left out.
         """
         self.files.remove_partial()
-        summary = summary_of(self.files, len(self.clips))
+        described = self.files.describe_all()
+        summary = summary_of(self.files, described, len(self.clips))
         if not summary.num_clips:
             raise ValueError(f"Nothing was written. {summary.report}")
         return summary
@@ -257,10 +254,7 @@ class ShardWriter:
             clip,
             [self._as_in_manifest(line) for line in lines],
             index=index,
-            rates={
-                name: self.settings[name]
-                for name in ("frame_rate", "sampling_rate")
-            },
+            rates=rates_of(self.settings),
             encode=self.encode,
             labels=labels,
         )
@@ -322,20 +316,14 @@ def _root(manifest):
     return None
 
 
-def summary_of(files, num_clips):
+def summary_of(files, described, num_clips):
     """The `RecordsSummary` of finished shards.
 
-    Raises:
-        ValueError: if shards are missing.
+    Args:
+        files: `ShardFiles`.
+        described: list. What the description of each shard says.
+        num_clips: int. How many clips the manifest has.
     """
-    described = [files.describe(shard) for shard in range(files.num_shards)]
-    missing = [shard for shard, found in enumerate(described) if found is None]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {files.num_shards} shards in '{files.folder}' "
-            f"are missing or cut short, such as '{files.path(missing[0])}'. "
-            "Run `write_records` again: it writes what is missing."
-        )
     dropped = [
         DroppedClip(tuple(clip["media"]), tuple(clip["lines"]), clip["reason"])
         for found in described

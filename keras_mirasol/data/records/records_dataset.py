@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_mirasol.data.augmentation.clip_augmentation import as_augmentation
 from keras_mirasol.data.clip_batches import clip_batches
+from keras_mirasol.data.clip_loader import rates_of
 from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.records.conversion import INDEX
 from keras_mirasol.data.records.conversion import summary_of
@@ -122,13 +123,12 @@ class RecordClips:
             )
         _check_settings(folder, index["settings"], settings)
         self._files = ShardFiles(folder, index["shards"])
-        self._report = summary_of(self._files, index["clips"]).report
-        self._frame_size = tuple(index["settings"]["image_size"] or [None] * 2)
-        self.rates = {
-            name: index["settings"][name]
-            for name in ("frame_rate", "sampling_rate")
-        }
-        described = list(map(self._files.describe, range(index["shards"])))
+        described = self._files.describe_all()
+        summary = summary_of(self._files, described, index["clips"])
+        self._report = summary.report
+        written = index["settings"]
+        self._frame_size = tuple(written["image_size"] or (None, None))
+        self.rates = rates_of(written)
         self._checksums = [found["sha256"] for found in described]
         lengths = [len(found["texts"]) for found in described]
         texts = np.concatenate([found["texts"] for found in described])

@@ -59,6 +59,25 @@ class ShardFiles:
             return None
         return described
 
+    def describe_all(self):
+        """What the descriptions of all shards say.
+
+        Raises:
+            ValueError: if shards are missing.
+        """
+        described = list(map(self.describe, range(self.num_shards)))
+        missing = [
+            shard for shard, found in enumerate(described) if found is None
+        ]
+        if missing:
+            raise ValueError(
+                f"{len(missing)} of {self.num_shards} shards in "
+                f"'{self.folder}' are missing or cut short, such as "
+                f"'{self.path(missing[0])}'. Run `write_records` again: it "
+                "writes what is missing."
+            )
+        return described
+
     def is_intact(self, shard, **description):
         """Whether a shard is there, with its checksum. Reads all of it.
 
