@@ -107,7 +107,11 @@ def test_evaluation_uses_the_public_api_alone():
 
 # What replicas say to each other, and what a compiler makes of a loop, are
 # matters of the backend.
-OF_BACKENDS = {PACKAGE / "models/replicas.py", PACKAGE / "layers/recurrence.py"}
+OF_BACKENDS = {
+    PACKAGE / "models/compiled_function.py",
+    PACKAGE / "models/replicas.py",
+    PACKAGE / "layers/recurrence.py",
+}
 
 
 @pytest.mark.parametrize("part", ["layers", "losses", "metrics", "models"])

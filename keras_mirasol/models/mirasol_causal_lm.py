@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_mirasol import losses
+from keras_mirasol.models.compiled_function import compiled_function
 from keras_mirasol.models.objective_task import ObjectiveTask
 from keras_mirasol.models.objectives import FrameObjective
 from keras_mirasol.models.objectives import LatentObjective
@@ -251,6 +252,20 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
     def _normalize_generate_inputs(self, inputs):
         return [inputs], False
 
+    def make_generate_function(self):
+        if self.generate_function is None:
+            compiled = compiled_function(
+                self, self.generate_step, variables=self.sampler.variables
+            )
+
+            def generate(inputs, stop_token_ids=None):
+                # A list may be given, but is no setting to compile for.
+                stops = stop_token_ids and tuple(stop_token_ids)
+                return compiled(inputs, stop_token_ids=stops)
+
+            self.generate_function = generate
+        return self.generate_function
+
     def generate_step(self, inputs, stop_token_ids=None):
         """Generates token ids for a batch; the part that is compiled.
 
@@ -261,11 +276,31 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         Returns:
             A dict of `"token_ids"` and `"padding_mask"`.
         """
+        return self.continue_texts(
+            inputs["token_ids"],
+            inputs["padding_mask"],
+            self.backbone.encode_memory(inputs),
+            stop_token_ids,
+        )
+
+    def continue_texts(
+        self, token_ids, padding_mask, memory, stop_token_ids=None
+    ):
+        """Generates token ids from what clips were encoded to.
+
+        Args:
+            token_ids: int tensor `(texts, length)`, prompts with room for
+                answers.
+            padding_mask: bool tensor `(texts, length)`, `True` for prompts.
+            memory: what `TextDecoder.encode_memory()` returned.
+            stop_token_ids: ints that end an answer, or `None`.
+
+        Returns:
+            A dict of `"token_ids"` and `"padding_mask"`.
+        """
         backbone = self.backbone
-        token_ids = inputs["token_ids"]
-        padding_mask = ops.cast(inputs["padding_mask"], "bool")
+        padding_mask = ops.cast(padding_mask, "bool")
         rows, length = ops.shape(token_ids)
-        memory = backbone.encode_memory(inputs)
 
         def decode(tokens, caches, start):
             return backbone.text_decoder.decode(
