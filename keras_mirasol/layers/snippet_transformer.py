@@ -6,6 +6,9 @@ from keras import ops
 from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.positions import time_wavelengths
+from keras_mirasol.layers.snippet_slots import slot_of
+from keras_mirasol.layers.snippet_slots import snippets_in_slots
+from keras_mirasol.layers.snippet_slots import tokens_of
 from keras_mirasol.layers.transformer import Transformer
 
 
@@ -48,11 +51,23 @@ class SnippetTransformer(keras.layers.Layer):
         joint_tokens: tensor of shape `(batch, T, m, dim)`; T may vary.
         caches: list of one cache a block, from `empty_caches()` or an earlier
             call. Defaults to `None`, no cache.
-        start: int or scalar int tensor. Index of the first snippet given.
+        start: int, scalar int tensor, or int tensor of shape `(batch,)` where
+            rows have come to different snippets. Index of the first snippet
+            given. Defaults to `0`.
+        window: int. The last snippets that are attended to, a snippet's own
+            among them; caches then have `num_sinks + window` snippets, the
+            oldest making way for the newest, and snippets come one by one.
+            Defaults to `None`, all.
+        num_sinks: int. With a window, the first snippets of the clip that are
+            attended to all the same. Defaults to `0`.
 
     Returns:
         Snippet latents, a tensor of shape `(batch, T, m, dim)`; with `caches`,
         a pair of it and the updated caches.
+
+    Raises:
+        ValueError: if the caches have no room for the snippets, or are not as
+            a window wants them.
 
     Example:
     ```python
@@ -119,23 +134,44 @@ class SnippetTransformer(keras.layers.Layer):
             batch_size, max_snippets * self.num_joint_tokens
         )
 
-    def call(self, joint_tokens, caches=None, start=0, training=None):
+    def call(
+        self,
+        joint_tokens,
+        caches=None,
+        start=0,
+        window=None,
+        num_sinks=0,
+        training=None,
+    ):
         m = self.num_joint_tokens
         batch, count = ops.shape(joint_tokens)[:2]
-        snippets = start + ops.arange(count, dtype="int32")
+        # One row for all clips, or one for each.
+        snippets = ops.reshape(ops.cast(start, "int32"), (-1, 1)) + ops.arange(
+            count, dtype="int32"
+        )
         seconds = self.snippet_seconds * ops.cast(snippets, "float32")
         x = (
             self.input_norm(joint_tokens)
             + ops.cast(self.places, self.compute_dtype)
-            + self.positions(seconds[:, None])[:, None, :]
+            + self.positions(seconds[:, :, None])[:, :, None, :]
         )
         x = ops.reshape(x, (batch, count * m, self.dim))
-        attended = count if caches is None else caches[0].shape[2] // m
+        attended, places = snippets, None
+        if caches is not None:
+            num_slots = caches[0].shape[2] // m
+            num_sinks = _check_slots(num_slots, window, num_sinks, count)
+            attended = snippets_in_slots(snippets[:, -1], num_slots, num_sinks)
+            slots = slot_of(snippets, num_slots, num_sinks)
+            places = tokens_of(ops.broadcast_to(slots, (batch, count)), m)
         x = self.transformer(
             x,
-            attention_mask=snippet_causal_mask(snippets, attended, m),
+            attention_mask=snippet_causal_mask(
+                snippets, attended, m, window, num_sinks
+            ),
             caches=caches,
-            start=start * m,
+            # With a window there is room for whatever comes.
+            start=start * m if window is None else 0,
+            cache_places=places,
             training=training,
         )
         x, caches = x if caches is not None else (x, None)
@@ -158,20 +194,48 @@ class SnippetTransformer(keras.layers.Layer):
         }
 
 
-def snippet_causal_mask(snippets, attended, num_joint_tokens):
+def snippet_causal_mask(
+    snippets, attended, num_joint_tokens, window=None, num_sinks=0
+):
     """The mask drawn in `SnippetTransformer`.
 
     Args:
-        snippets: int tensor of shape `(count,)`, indices of the snippets whose
-            tokens attend.
-        attended: int. Number of snippets that are attended to, from 0 on.
+        snippets: int tensor of shape `(rows, count)`, indices of the snippets
+            whose tokens attend.
+        attended: int tensor of shape `(rows, attended)`, indices of those that
+            are attended to; negative for none.
         num_joint_tokens: int. `m`.
+        window: int or `None`. See `SnippetTransformer`.
+        num_sinks: int. Likewise.
 
     Returns:
-        A bool tensor `(1, 1, count * m, attended * m)`.
+        A bool tensor `(rows, 1, count * m, attended * m)`.
     """
-    attended = ops.arange(attended, dtype="int32")
     # Along an axis: on PyTorch a length that is to be exported stays known.
-    rows = ops.repeat(snippets, num_joint_tokens, axis=0)
-    columns = ops.repeat(attended, num_joint_tokens, axis=0)
-    return (columns[None, :] <= rows[:, None])[None, None]
+    rows = ops.repeat(snippets, num_joint_tokens, axis=1)[:, :, None]
+    columns = ops.repeat(attended, num_joint_tokens, axis=1)[:, None, :]
+    mask = ops.logical_and(columns >= 0, columns <= rows)
+    if window is not None:
+        near = ops.logical_or(columns < num_sinks, rows - columns < window)
+        mask = ops.logical_and(mask, near)
+    return mask[:, None]
+
+
+def _check_slots(num_slots, window, num_sinks, count):
+    """Checks caches, and says how many of their slots are sinks."""
+    if window is None:
+        return 0
+    if num_slots != num_sinks + window:
+        raise ValueError(
+            f"Caches for `window` = {window} and `num_sinks` = {num_sinks} "
+            f"have {num_sinks + window} snippets. Received: caches of "
+            f"{num_slots}. Make them with `empty_caches(batch_size, "
+            f"{num_sinks + window})`."
+        )
+    if count != 1:
+        raise ValueError(
+            "With caches and a `window`, snippets come one by one, as a later "
+            "one takes the place of one that an earlier one attends to. "
+            f"Received: {count} snippets."
+        )
+    return num_sinks

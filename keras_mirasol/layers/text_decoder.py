@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.snippet_slots import tokens_of
 from keras_mirasol.layers.transformer import Transformer
+from keras_mirasol.layers.write_at import write_at
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -88,18 +90,53 @@ class TextDecoder(keras.layers.Layer):
             A dict of the keyword arguments `memory_key_values` and
             `memory_mask` of the Transformer.
         """
-        m, dim = snippet_latents.shape[2:]
-        batch = ops.shape(snippet_latents)[0]
+        latents, mask = _memory_tokens(snippet_latents, snippet_mask)
         null_token = ops.broadcast_to(
-            ops.cast(self.null_token, self.compute_dtype), (batch, 1, dim)
+            ops.cast(self.null_token, self.compute_dtype),
+            (ops.shape(latents)[0], 1, latents.shape[-1]),
         )
-        latents = ops.reshape(snippet_latents, (batch, -1, dim))
-        mask = ops.repeat(ops.cast(snippet_mask, "bool"), m, axis=1)
         memory = ops.concatenate([null_token, latents], axis=1)
         return {
             "memory_key_values": self.transformer.memory_key_values(memory),
             "memory_mask": ops.pad(
                 mask, ((0, 0), (1, 0)), constant_values=True
+            ),
+        }
+
+    def empty_memory(self, batch_size, num_slots, num_joint_tokens):
+        """What `encode_memory()` makes of so many snippets that are absent."""
+        shape = (batch_size, num_slots, num_joint_tokens, self.memory_dim)
+        return self.encode_memory(
+            ops.zeros(shape, self.compute_dtype), ops.zeros(shape[:2], "bool")
+        )
+
+    def extend_memory(self, memory, snippet_latents, snippet_mask, slots):
+        """Puts further snippets into a memory, each in the place of another.
+
+        Args:
+            memory: dict, from `encode_memory()`, `empty_memory()` or an
+                earlier call.
+            snippet_latents: tensor of shape `(batch, T, m, memory_dim)`.
+            snippet_mask: bool tensor of shape `(batch, T)`.
+            slots: int tensor of shape `(batch, T)`. The snippets of the memory
+                that make way.
+
+        Returns:
+            The memory, as `encode_memory()` makes it.
+        """
+        latents, mask = _memory_tokens(snippet_latents, snippet_mask)
+        # Behind the null token.
+        places = 1 + tokens_of(slots, snippet_latents.shape[2])
+        new = self.transformer.memory_key_values(latents)
+        return {
+            "memory_key_values": [
+                write_at(key_values, values, places, axis=2)
+                for key_values, values in zip(
+                    memory["memory_key_values"], new, strict=True
+                )
+            ],
+            "memory_mask": write_at(
+                memory["memory_mask"], mask, places, axis=1
             ),
         }
 
@@ -157,6 +194,14 @@ class TextDecoder(keras.layers.Layer):
             "memory_dim": self.memory_dim,
             "dropout": self.dropout,
         }
+
+
+def _memory_tokens(snippet_latents, snippet_mask):
+    """All latents of a clip end to end, and which of them there are."""
+    m, dim = snippet_latents.shape[2:]
+    batch = ops.shape(snippet_latents)[0]
+    mask = ops.repeat(ops.cast(snippet_mask, "bool"), m, axis=1)
+    return ops.reshape(snippet_latents, (batch, -1, dim)), mask
 
 
 def _text_mask(padding_mask):

@@ -29,6 +29,7 @@ class Transformer(keras.layers.Layer):
         caches: list of one cache a block, from `empty_caches()` or an earlier
             call. Defaults to `None`, no cache.
         start: int or scalar int tensor. Position of `x[:, 0]`.
+        cache_places: int tensor `(batch, length)`. See `TransformerBlock`.
         memory_key_values: list of one tensor a block, from
             `memory_key_values()`.
         memory_mask: bool tensor `(memory_batch, memory_length)`.
@@ -99,6 +100,7 @@ class Transformer(keras.layers.Layer):
         attention_mask=None,
         caches=None,
         start=0,
+        cache_places=None,
         memory_key_values=None,
         memory_mask=None,
         training=None,
@@ -116,6 +118,7 @@ class Transformer(keras.layers.Layer):
                 attention_mask=attention_mask,
                 cache=cache,
                 start=start,
+                cache_places=cache_places,
                 memory_key_values=key_values,
                 memory_mask=memory_mask,
                 training=training,

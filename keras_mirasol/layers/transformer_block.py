@@ -8,6 +8,7 @@ from keras_mirasol.layers.attention import Attention
 from keras_mirasol.layers.gelu import gelu
 from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.write_at import write_at
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -38,6 +39,9 @@ class TransformerBlock(keras.layers.Layer):
         cache: tensor of shape `(batch, 2, max_length, heads, head_dim)`, the
             keys and values up to `start`. Defaults to `None`, no cache.
         start: int or scalar int tensor. Position of `x[:, 0]`.
+        cache_places: int tensor of shape `(batch, length)`. Where each row of
+            `x` goes in its row of the cache, whatever its position. Defaults
+            to `None`: from `start` on.
         memory_key_values: keys and values of the memory, from
             `memory_key_values()`, for `texts_per_clip * batch` rows of `x` at
             a time: rows of one clip stand together and share its memory.
@@ -125,6 +129,7 @@ class TransformerBlock(keras.layers.Layer):
         attention_mask=None,
         cache=None,
         start=0,
+        cache_places=None,
         memory_key_values=None,
         memory_mask=None,
         training=None,
@@ -132,10 +137,7 @@ class TransformerBlock(keras.layers.Layer):
         normed = self.self_attention_norm(x)
         key_values = self.self_attention.key_values(normed, start)
         if cache is not None:
-            _check_room(cache, x, start)
-            key_values = cache = ops.slice_update(
-                cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
-            )
+            key_values = cache = _write(cache, key_values, start, cache_places)
         x = x + self.self_attention(
             normed,
             key_values,
@@ -185,9 +187,18 @@ class TransformerBlock(keras.layers.Layer):
         }
 
 
-def _check_room(cache, x, start):
+def _write(cache, key_values, start, places):
+    _check_room(cache, key_values, start)
+    if places is not None:
+        return write_at(cache, key_values, places, axis=2)
+    return ops.slice_update(
+        cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
+    )
+
+
+def _check_room(cache, key_values, start):
     """Refuses a cache that is too short; backends would clip `start`."""
-    room, length = cache.shape[2], x.shape[1]
+    room, length = cache.shape[2], key_values.shape[2]
     if isinstance(start, int) and length is not None and start + length > room:
         raise ValueError(
             f"A cache of {room} positions has no room for {length} from "

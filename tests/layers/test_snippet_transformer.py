@@ -32,11 +32,11 @@ def test_mask_is_the_one_drawn_in_the_docstring():
     )
     drawn = np.array([[mark == "1" for mark in row] for row in drawing])
     assert drawn.shape == (6, 6)
-    snippets = np.arange(3, dtype="int32")
-    mask = snippet_causal_mask(snippets, 3, num_joint_tokens=2)
+    snippets = np.arange(3, dtype="int32")[None]
+    mask = snippet_causal_mask(snippets, snippets, num_joint_tokens=2)
     assert_same_bits(mask, drawn[None, None])
     # The rows of the last snippet alone, as in streaming.
-    mask = snippet_causal_mask(snippets[2:], 3, num_joint_tokens=2)
+    mask = snippet_causal_mask(snippets[:, 2:], snippets, num_joint_tokens=2)
     assert_same_bits(mask, drawn[None, None, 4:])
 
 
@@ -113,3 +113,67 @@ def test_time_counts_in_seconds(normal):
 def test_default_wavelengths_are_4_and_4096_snippets():
     model = SnippetTransformer(1, 8, 2, snippet_seconds=0.25)
     assert model.wavelengths == (1.0, 1024.0)
+
+
+def band(count, window, num_sinks):
+    """Which of `count` snippets attends to which, one by one."""
+    mask = np.zeros((count, count), bool)
+    for row in range(count):
+        for column in range(row + 1):
+            is_near = row - column < window
+            mask[row, column] = is_near or column < num_sinks
+    return mask
+
+
+@pytest.mark.parametrize("window, num_sinks", [(3, 0), (2, 2), (1, 1)])
+def test_window_is_a_band_beside_the_sinks(window, num_sinks):
+    snippets = np.arange(7, dtype="int32")[None]
+    mask = snippet_causal_mask(snippets, snippets, 1, window, num_sinks)
+    assert_same_bits(mask[0, 0], band(7, window, num_sinks))
+
+
+@pytest.mark.parametrize("window, num_sinks", [(3, 0), (2, 2), (1, 1)])
+def test_streaming_with_a_window_gives_what_the_whole_clip_gives(
+    model, normal, window, num_sinks
+):
+    joint_tokens = normal(2, 9, 2, 8)
+    settings = dict(window=window, num_sinks=num_sinks)
+    whole = compiled(lambda x: model(x, **settings))(joint_tokens)
+    step = compiled(
+        lambda x, caches, start: model(x, caches, start=start, **settings)
+    )
+    caches, parts = model.empty_caches(2, window + num_sinks), []
+    for t in range(9):
+        start = ops.full((2,), t, "int32")
+        part, caches = step(joint_tokens[:, t : t + 1], caches, start)
+        parts.append(part)
+    assert_close(ops.concatenate(parts, axis=1), whole)
+
+
+@pytest.mark.parametrize("settings", [{}, {"window": 2, "num_sinks": 1}])
+def test_rows_may_have_come_to_different_snippets(model, normal, settings):
+    joint_tokens = normal(1, 6, 2, 8)
+    whole = ops.convert_to_numpy(
+        compiled(lambda x: model(x, **settings))(joint_tokens)
+    )
+    step = compiled(
+        lambda x, caches, start: model(x, caches, start=start, **settings)
+    )
+    slots = sum(settings.values()) or 6
+    # The second row follows two snippets behind: what it is given before its
+    # clip begins is overwritten.
+    caches = model.empty_caches(2, slots)
+    for t in range(6):
+        places = np.maximum([t, t - 2], 0)
+        both = joint_tokens[0, places][:, None]
+        part, caches = step(both, caches, ops.array(places, "int32"))
+        assert_close(part[:, 0], whole[0, places])
+
+
+def test_snippets_that_a_window_cannot_take(model, normal):
+    x = normal(1, 2, 2, 8)
+    caches = model.empty_caches(1, max_snippets=3)
+    with pytest.raises(ValueError, match=r"caches of 3.*empty_caches\(.*4"):
+        model(x[:, :1], caches=caches, window=3, num_sinks=1)
+    with pytest.raises(ValueError, match="one by one.*2 snippets"):
+        model(x, caches=caches, window=2, num_sinks=1)

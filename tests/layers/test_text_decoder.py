@@ -120,3 +120,37 @@ def test_exact_number_of_weights(decoder):
     block = self_attention + cross_attention + mlp + 3 * norm
     null_token = 6
     assert decoder.count_params() == null_token + 2 * block + norm
+
+
+def test_a_memory_that_is_extended_is_that_of_the_whole_clip(
+    decoder, call, text, latents
+):
+    extend = compiled(decoder.extend_memory)
+    # The rows get their snippets in different slots, of which one is left.
+    memory = decoder.empty_memory(2, num_slots=4, num_joint_tokens=2)
+    for t in range(3):
+        memory = extend(
+            memory,
+            latents[:, t : t + 1],
+            SNIPPET_MASK[:, t : t + 1],
+            np.array([[t], [3 - t]], "int32"),
+        )
+    decode = compiled(decoder.decode)
+    decoded, _ = decode(text, memory, decoder.empty_caches(2, 5), 0)
+    assert_close(decoded, call(text, latents, SNIPPET_MASK, ALL_TEXT))
+
+
+def test_a_snippet_of_a_memory_makes_way_for_another(
+    decoder, call, text, latents
+):
+    memory = compiled(decoder.encode_memory)(latents, ~SNIPPET_MASK)
+    for t in range(3):
+        memory = compiled(decoder.extend_memory)(
+            memory,
+            latents[:, t : t + 1] + 1,
+            SNIPPET_MASK[:, t : t + 1],
+            np.full((2, 1), t, "int32"),
+        )
+    decode = compiled(decoder.decode)
+    decoded, _ = decode(text, memory, decoder.empty_caches(2, 5), 0)
+    assert_close(decoded, call(text, latents + 1, SNIPPET_MASK, ALL_TEXT))
