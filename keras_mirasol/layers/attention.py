@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.positions import rotate
+from keras_mirasol.layers.projection import projection
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -28,7 +29,8 @@ class Attention(keras.layers.Layer):
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
-        x: tensor of shape `(batch, length, features)`.
+        x: tensor of shape `(batch, length, features)`, or one row for all rows
+            of `key_values`.
         key_values: tensor of shape `(batch, 2, memory_length, num_heads,
             head_dim)`, made by `key_values()`. Defaults to that of `x`.
         attention_mask: bool tensor that broadcasts to `(batch, num_heads,
@@ -77,27 +79,16 @@ class Attention(keras.layers.Layer):
                 "Rotary positions turn pairs of channels: `dim / num_heads` "
                 f"must be even. Received: dim={dim}, num_heads={num_heads}"
             )
-        heads = dict(
-            output_shape=(None, num_heads, self.head_dim),
-            bias_axes="hk",
-            dtype=self.dtype_policy,
+        # Matrices, for heads as axes of a kernel are copied by compilers.
+        self.query, self.key, self.value = (
+            projection(dim, dtype=self.dtype_policy, name=name)
+            for name in ("query", "key", "value")
         )
-        self.query = keras.layers.EinsumDense(
-            "btd,dhk->bthk", name="query", **heads
-        )
-        self.key = keras.layers.EinsumDense(
-            "btd,dhk->bthk", name="key", **heads
-        )
-        self.value = keras.layers.EinsumDense(
-            "btd,dhk->bthk", name="value", **heads
-        )
-        self.output_dense = keras.layers.EinsumDense(
-            "bthk,hkd->btd",
-            output_shape=(None, dim),
-            bias_axes="d",
+        self.output_dense = projection(
+            dim,
             kernel_initializer=self.output_initializer,
-            name="output",
             dtype=self.dtype_policy,
+            name="output",
         )
         self.output_dropout = keras.layers.Dropout(
             dropout, dtype=self.dtype_policy
@@ -109,7 +100,7 @@ class Attention(keras.layers.Layer):
             memory_dim = self.memory_dim or x_shape[-1]
             self.key.build((None, None, memory_dim))
             self.value.build((None, None, memory_dim))
-        self.output_dense.build((None, None, self.num_heads, self.head_dim))
+        self.output_dense.build((None, None, self.dim))
 
     def key_values(self, memory, start=0):
         """Keys and values of `memory`, to keep or to hand to the call.
@@ -121,10 +112,8 @@ class Attention(keras.layers.Layer):
         Returns:
             A tensor of shape `(batch, 2, memory_length, num_heads, head_dim)`.
         """
-        return ops.stack(
-            [self._rotated(self.key(memory), start), self.value(memory)],
-            axis=1,
-        )
+        key = self._rotated(self._heads(self.key(memory)), start)
+        return ops.stack([key, self._heads(self.value(memory))], axis=1)
 
     def call(
         self,
@@ -136,15 +125,24 @@ class Attention(keras.layers.Layer):
     ):
         if key_values is None:
             key_values = self.key_values(x, start)
+        query = self._rotated(self._heads(self.query(x)), start)
+        batch, length = ops.shape(key_values)[0], ops.shape(x)[1]
         attended = ops.dot_product_attention(
-            self._rotated(self.query(x), start),
+            # A query that all rows share is projected once.
+            ops.broadcast_to(query, (batch, *ops.shape(query)[1:])),
             key_values[:, 0],
             key_values[:, 1],
             mask=attention_mask,
         )
         return self.output_dropout(
-            self.output_dense(attended), training=training
+            self.output_dense(ops.reshape(attended, (-1, length, self.dim))),
+            training=training,
         )
+
+    def _heads(self, x):
+        """`(batch, length, dim)` to `(batch, length, num_heads, head_dim)`."""
+        length = ops.shape(x)[1]
+        return ops.reshape(x, (-1, length, self.num_heads, self.head_dim))
 
     def _rotated(self, x, start):
         if self.rotary_wavelength is None:

@@ -76,9 +76,7 @@ class ClipEmbedding(keras.layers.Layer):
         latents = ops.where(here[:, :, None, None], snippet_latents, 0)
         nothing = ops.logical_not(ops.any(here, axis=1, keepdims=True))
         attended = ops.repeat(ops.logical_or(here, nothing), m, axis=1)
-        query = ops.broadcast_to(
-            ops.cast(self.query, self.compute_dtype), (batch, 1, self.dim)
-        )
+        query = ops.cast(self.query, self.compute_dtype)[None]
         read = query + self.attention(
             query,
             self.attention.key_values(

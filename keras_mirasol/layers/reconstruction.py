@@ -77,10 +77,7 @@ class Reconstruction(keras.layers.Layer):
         """Patches `(batch * T, *grid, *patch_size, channels)`."""
         m = snippet_latents.shape[2]
         latents = ops.reshape(snippet_latents, (-1, m, self.dim))
-        queries = ops.broadcast_to(
-            ops.cast(self.queries, self.compute_dtype),
-            (ops.shape(latents)[0], *self.queries.shape),
-        )
+        queries = ops.cast(self.queries, self.compute_dtype)[None]
         read = queries + self.attention(
             queries, self.attention.key_values(latents)
         )

@@ -8,15 +8,22 @@ from keras import ops
 from keras_mirasol.layers import Attention
 
 
-def project(x, projection):
+def project(x, projection, heads):
     kernel, bias = projection.get_weights()
-    return np.einsum("btd,dhk->bthk", x, kernel) + bias
+    y = x @ kernel + bias
+    return y.reshape(*y.shape[:2], heads, -1)
 
 
 def direct_attention(layer, x, memory, mask):
     """`softmax(q k^T / sqrt(d)) v`, head by head."""
-    query = project(x, layer.query)
-    key, value = project(memory, layer.key), project(memory, layer.value)
+    query, key, value = (
+        project(y, projection, layer.num_heads)
+        for y, projection in (
+            (x, layer.query),
+            (memory, layer.key),
+            (memory, layer.value),
+        )
+    )
     attended = np.zeros_like(query)
     for head in range(layer.num_heads):
         q, k, v = query[:, :, head], key[:, :, head], value[:, :, head]
@@ -25,7 +32,7 @@ def direct_attention(layer, x, memory, mask):
         weights /= weights.sum(-1, keepdims=True)
         attended[:, :, head] = weights @ v
     kernel, bias = layer.output_dense.get_weights()
-    return np.einsum("bthk,hkd->btd", attended, kernel) + bias
+    return attended.reshape(*attended.shape[:2], -1) @ kernel + bias
 
 
 def test_self_attention_equals_the_formula(normal):
@@ -95,3 +102,10 @@ def test_heads_that_do_not_divide_dim():
 def test_rotary_heads_of_odd_width():
     with pytest.raises(ValueError, match="must be even"):
         Attention(num_heads=2, dim=6, rotary_wavelength=100.0)
+
+
+def test_one_query_for_all_rows(normal):
+    layer, query, memory = Attention(2, 8), normal(1, 3, 8), normal(2, 5, 8)
+    y = layer(query, key_values=layer.key_values(memory))
+    rows = query.repeat(2, axis=0)
+    assert_close(y, direct_attention(layer, rows, memory, True))
