@@ -8,6 +8,7 @@ from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
 )
 from keras_mirasol.models.mirasol_embedder import MirasolEmbedder
 from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
+from keras_mirasol.models.mirasol_stream import MirasolStream
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
 from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
 
@@ -18,6 +19,7 @@ __all__ = [
     "MirasolCausalLMPreprocessor",
     "MirasolEmbedder",
     "MirasolPretrainer",
+    "MirasolStream",
     "MirasolTokenizer",
     "MirasolVideoConverter",
 ]

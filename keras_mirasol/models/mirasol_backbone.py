@@ -316,15 +316,18 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.dropout = dropout
         self._ready_parts = tuple(n for n in ready if ready[n] is not None)
 
-    def encode_snippets(self, inputs):
+    def encode_snippets(self, inputs, **combiner_state):
         """Joint tokens: what is seen and heard in each snippet, fused.
 
         Args:
             inputs: dict with the inputs of the backbone that are about clips.
+            **combiner_state: `state` of a Combiner that has one, to go through
+                a clip piece by piece.
 
         Returns:
             A tensor of shape `(batch, T, m, hidden_dim)`. The snippet
-            Transformer makes snippet latents of it.
+            Transformer makes snippet latents of it. With `state`, a pair of it
+            and the state after the last snippet.
         """
         video_mask, audio_mask = inputs["video_mask"], inputs["audio_mask"]
         return self.combiner(
@@ -332,6 +335,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             self.audio_encoder(inputs["audio_features"], audio_mask),
             video_mask,
             audio_mask,
+            **combiner_state,
         )
 
     def encode_memory(self, inputs):

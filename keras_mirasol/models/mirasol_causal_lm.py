@@ -7,11 +7,13 @@ from keras import ops
 
 from keras_mirasol import losses
 from keras_mirasol.models.compiled_function import compiled_function
+from keras_mirasol.models.mirasol_stream import MirasolStream
 from keras_mirasol.models.objective_task import ObjectiveTask
 from keras_mirasol.models.objectives import FrameObjective
 from keras_mirasol.models.objectives import LatentObjective
 from keras_mirasol.models.objectives import SpectrogramObjective
 from keras_mirasol.models.objectives import TextObjective
+from keras_mirasol.models.stream_functions import StreamFunctions
 from keras_mirasol.preprocessing.clip_inputs import dicts_of
 from keras_mirasol.preprocessing.clip_inputs import is_one_clip
 from keras_mirasol.preprocessing.clip_inputs import to_python
@@ -122,6 +124,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 `"auto"` for another optimizer.
         """
         super().compile(optimizer, sampler=sampler, **kwargs)
+        self._stream_functions = None
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -195,6 +198,63 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         if self.preprocessor is None:
             return answers
         return _in_shape_of(inputs["prompts"], iter(answers))
+
+    def stream(
+        self,
+        window=None,
+        num_sinks=4,
+        max_snippets=256,
+        batch_size=None,
+        modalities=("video", "audio"),
+    ):
+        """Watches a video as it comes, and answers about it at any moment.
+
+        Args:
+            window: int. The last snippets that are remembered, so that any
+                number of them takes the same memory and the same time.
+                Defaults to `None`, all are.
+            num_sinks: int. With a window, how many of the first snippets are
+                remembered all the same: attention rests on them. Defaults to
+                `4`.
+            max_snippets: int. Without a window, the snippets that there is
+                room for. The room is doubled when it is full, which compiles
+                anew. Defaults to `256`.
+            batch_size: int. How many streams to watch side by side. Defaults
+                to `None`, one, without an axis of streams.
+            modalities: tuple of `"video"` and/or `"audio"`. What will come.
+
+        Returns:
+            A `MirasolStream`.
+
+        Raises:
+            ValueError: if there is no preprocessor, or an argument is not as
+                described.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        stream = task.stream(window=64)
+        stream.observe(
+            np.zeros((8, 64, 64, 3), "uint8"), np.zeros(16000, "float32")
+        )
+        stream.ask("what is heard first?")
+        ```
+        """
+        return MirasolStream(
+            self,
+            window=window,
+            num_sinks=num_sinks,
+            max_snippets=max_snippets,
+            batch_size=batch_size,
+            modalities=modalities,
+        )
+
+    @property
+    def stream_functions(self):
+        """What streams compute, compiled once for all streams of the task."""
+        if self._stream_functions is None:
+            self._stream_functions = StreamFunctions(self)
+        return self._stream_functions
 
     def score_choices(self, clip, prompt, choices):
         """Scores given answers to a prompt about a clip.
@@ -298,24 +358,12 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         Returns:
             A dict of `"token_ids"` and `"padding_mask"`.
         """
-        backbone = self.backbone
         padding_mask = ops.cast(padding_mask, "bool")
-        rows, length = ops.shape(token_ids)
-
-        def decode(tokens, caches, start):
-            return backbone.text_decoder.decode(
-                backbone.token_embedding(tokens), memory, caches, start
-            )
 
         def next(prompt, caches, index):
-            last = ops.slice(prompt, (0, index - 1), (ops.shape(prompt)[0], 1))
-            hidden, caches = decode(last, caches, index - 1)
-            logits = backbone.token_embedding(hidden, reverse=True)
-            return logits[:, 0], hidden[:, 0], caches
+            return self.next_logits(prompt, memory, caches, index)
 
-        # Fills the caches with the prompts; the rest is overwritten.
-        caches = backbone.text_decoder.empty_caches(rows, length)
-        hidden, caches = decode(token_ids, caches, 0)
+        hidden, caches = self.begin_texts(token_ids, memory)
         token_ids = self.sampler(
             next=next,
             prompt=token_ids,
@@ -333,6 +381,46 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 token_ids, padding_mask, stop_token_ids
             ),
         }
+
+    def begin_texts(self, token_ids, memory):
+        """Fills caches with prompts; what is behind them is overwritten.
+
+        Args:
+            token_ids: int tensor `(texts, length)`.
+            memory: what `TextDecoder.encode_memory()` returned.
+
+        Returns:
+            A pair of the hidden states `(texts, length, text_hidden_dim)` and
+            the caches.
+        """
+        caches = self.backbone.text_decoder.empty_caches(*ops.shape(token_ids))
+        return self._decode(token_ids, memory, caches, 0)
+
+    def next_logits(self, token_ids, memory, caches, index):
+        """What may follow the tokens before `index`.
+
+        Args:
+            token_ids: int tensor `(texts, length)`.
+            memory: what `TextDecoder.encode_memory()` returned.
+            caches: those of `begin_texts()`, or of the index before.
+            index: scalar int tensor.
+
+        Returns:
+            Logits `(texts, vocabulary_size)`, hidden states `(texts,
+            text_hidden_dim)` and the caches.
+        """
+        last = ops.slice(
+            token_ids, (0, index - 1), (ops.shape(token_ids)[0], 1)
+        )
+        hidden, caches = self._decode(last, memory, caches, index - 1)
+        logits = self.backbone.token_embedding(hidden, reverse=True)
+        return logits[:, 0], hidden[:, 0], caches
+
+    def _decode(self, token_ids, memory, caches, start):
+        embedded = self.backbone.token_embedding(token_ids)
+        return self.backbone.text_decoder.decode(
+            embedded, memory, caches, start
+        )
 
 
 def _check_choices(prompt, choices, is_single):

@@ -137,7 +137,8 @@ class MirasolCausalLMPreprocessor(
         }
 
     @property
-    def _samples_per_snippet(self):
+    def samples_per_snippet(self):
+        """Audio samples in a snippet."""
         return self.audio_frames_per_snippet * self.audio_converter.hop
 
     @property
@@ -239,8 +240,8 @@ class MirasolCausalLMPreprocessor(
         return self._clip_converter.convert_batch(videos, audio, x["prompts"])
 
     @in_graph
-    def preprocess_clip(self, videos, audio, num_snippets=None):
-        """Features and masks of one clip.
+    def preprocess_clip(self, videos, audio, num_snippets=None, context=None):
+        """Features and masks of one clip, or of a piece of it.
 
         Args:
             videos: uint8 tensor `(frames, height, width, 3)`; no frames means
@@ -249,12 +250,17 @@ class MirasolCausalLMPreprocessor(
                 no audio.
             num_snippets: int tensor. Snippets to fill the clip up to.
                 Defaults to `None`, its own.
+            context: float tensor `(hop,)`. The samples just before, of a piece
+                that is not the clip's first; `hop` is that of the audio
+                converter. Defaults to `None`, silence.
 
         Returns:
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
             `"audio_mask"`.
         """
-        return self._clip_converter.convert(videos, audio, num_snippets)
+        return self._clip_converter.convert(
+            videos, audio, num_snippets, context
+        )
 
     @property
     def _clip_converter(self):
@@ -263,7 +269,7 @@ class MirasolCausalLMPreprocessor(
             self.audio_converter,
             self.frames_per_snippet,
             self.audio_frames_per_snippet,
-            self._samples_per_snippet,
+            self.samples_per_snippet,
         )
 
     def preprocess_texts(self, prompts, responses=None, sequence_length=None):
@@ -337,7 +343,7 @@ class MirasolCausalLMPreprocessor(
             ValueError: if there is no clip, or one is not as described.
         """
         batch = standardize_inputs(x)
-        check_clips_are_there(x, batch, self._samples_per_snippet)
+        check_clips_are_there(x, batch, self.samples_per_snippet)
         texts = self.preprocess_texts(
             batch.prompts.reshape(-1), None, sequence_length
         )

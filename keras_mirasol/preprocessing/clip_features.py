@@ -51,8 +51,8 @@ class ClipConverter:
     audio_frames_per_snippet: int
     samples_per_snippet: int
 
-    def convert(self, videos, audio, num_snippets=None):
-        """Features and masks of one clip.
+    def convert(self, videos, audio, num_snippets=None, context=None):
+        """Features and masks of one clip, or of a piece of it.
 
         Args:
             videos: uint8 tensor `(frames, height, width, 3)`; no frames means
@@ -61,6 +61,9 @@ class ClipConverter:
                 no audio.
             num_snippets: scalar int tensor. Snippets to fill the clip up to.
                 Defaults to `None`, its own.
+            context: float tensor. The samples of a spectrogram frame that came
+                before, if this is a later piece of a clip. Defaults to `None`:
+                it is the beginning, with silence before.
 
         Returns:
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
@@ -76,9 +79,12 @@ class ClipConverter:
             with_video * self.frames_per_snippet,
             repeat_last=True,
         )
-        audio_features = self.audio_converter(
-            fit_length(audio, with_audio * self.samples_per_snippet)
-        )
+        audio = fit_length(audio, with_audio * self.samples_per_snippet)
+        if context is None:
+            audio_features = self.audio_converter(audio)
+        else:
+            audio = tf.concat([context, audio], axis=0)
+            audio_features = self.audio_converter(audio)[1:]
         return {
             "pixel_values": fit_length(
                 pixel_values, num_snippets * self.frames_per_snippet
