@@ -30,7 +30,8 @@ def fingerprint(backbone, preprocessor):
         # What is named, and how precisely it computes, is of no matter.
         config = {k: config[k] for k in config if k not in ("name", "dtype")}
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for weight in backbone.weights:
+    # PyTorch has them in another order.
+    for weight in sorted(backbone.weights, key=lambda weight: weight.path):
         values = ops.convert_to_tensor(weight)
         while len(values.shape) > 1:
             values = values[0]

@@ -62,12 +62,16 @@ class Travelled:
             combiner, small_models.build_preprocessor()
         )
         self.task.save_to_preset(folder / "task")
+        stream = folder / "stream.npz"
+        reload_task.save_stream(self.task, _clips(), stream)
         self.folders = {name: folder / name for name in OTHERS}
         processes = []
         for name, place in self.folders.items():
             place.mkdir()
-            processes.append(_start(name, folder / "task", clips, place))
-        self.outputs = reload_task.outputs_of(self.task, _clips())
+            processes.append(
+                _start(name, folder / "task", clips, stream, place)
+            )
+        self.outputs = reload_task.outputs_of(self.task, _clips(), stream)
         for process in processes:
             printed, _ = process.communicate()
             assert process.returncode == 0, printed
