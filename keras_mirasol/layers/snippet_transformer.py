@@ -159,7 +159,9 @@ class SnippetTransformer(keras.layers.Layer):
         attended, places = snippets, None
         if caches is not None:
             num_slots = caches[0].shape[2] // m
-            num_sinks = _check_slots(num_slots, window, num_sinks, count)
+            num_sinks = _check_slots(
+                num_slots, window, num_sinks, joint_tokens.shape[1]
+            )
             attended = snippets_in_slots(snippets[:, -1], num_slots, num_sinks)
             slots = slot_of(snippets, num_slots, num_sinks)
             places = tokens_of(ops.broadcast_to(slots, (batch, count)), m)
@@ -232,7 +234,7 @@ def _check_slots(num_slots, window, num_sinks, count):
             f"{num_slots}. Make them with `empty_caches(batch_size, "
             f"{num_sinks + window})`."
         )
-    if count != 1:
+    if count not in (None, 1):
         raise ValueError(
             "With caches and a `window`, snippets come one by one, as a later "
             "one takes the place of one that an earlier one attends to. "
