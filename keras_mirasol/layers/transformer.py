@@ -33,9 +33,11 @@ class Transformer(keras.layers.Layer):
         memory_key_values: list of one tensor a block, from
             `memory_key_values()`.
         memory_mask: bool tensor `(memory_batch, memory_length)`.
+        kept: int. How many of the last rows are wanted; the last block does
+            no more. Defaults to `None`, all.
 
     Returns:
-        A tensor of shape `(batch, length, dim)`; with `caches`, a pair of it
+        A tensor of shape `(batch, length, dim)`, or `(batch, kept, dim)`; with `caches`, a pair of it
         and the updated caches.
 
     Example:
@@ -103,6 +105,7 @@ class Transformer(keras.layers.Layer):
         cache_places=None,
         memory_key_values=None,
         memory_mask=None,
+        kept=None,
         training=None,
     ):
         nothing = [None] * self.num_layers
@@ -121,12 +124,13 @@ class Transformer(keras.layers.Layer):
                 cache_places=cache_places,
                 memory_key_values=key_values,
                 memory_mask=memory_mask,
+                kept=kept if block is self.blocks[-1] else None,
                 training=training,
             )
             if caches is not None:
                 x, cache = x
                 updated.append(cache)
-        x = self.norm(x)
+        x = self.norm(x if kept is None else x[:, -kept:])
         return x if caches is None else (x, updated)
 
     def compute_output_shape(self, x_shape):

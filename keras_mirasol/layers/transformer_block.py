@@ -46,9 +46,11 @@ class TransformerBlock(keras.layers.Layer):
             `memory_key_values()`, for `texts_per_clip * batch` rows of `x` at
             a time: rows of one clip stand together and share its memory.
         memory_mask: bool tensor `(memory_batch, memory_length)`.
+        kept: int. How many of the last rows of `x` to transform; they attend
+            to all. Defaults to `None`, all.
 
     Returns:
-        `x` transformed; with `cache`, a pair `(x, cache)`.
+        `x` transformed, its last `kept` rows; with `cache`, a pair `(x, cache)`.
 
     Raises:
         ValueError: if `cache` has no room for `x`, `memory_key_values` are
@@ -132,12 +134,18 @@ class TransformerBlock(keras.layers.Layer):
         cache_places=None,
         memory_key_values=None,
         memory_mask=None,
+        kept=None,
         training=None,
     ):
         normed = self.self_attention_norm(x)
         key_values = self.self_attention.key_values(normed, start)
         if cache is not None:
             key_values = cache = _write(cache, key_values, start, cache_places)
+        if kept is not None:
+            # The others are attended to, and their outputs are not wanted.
+            start = start + ops.shape(x)[1] - kept
+            x, normed = x[:, -kept:], normed[:, -kept:]
+            attention_mask = _last_rows(attention_mask, kept)
         x = x + self.self_attention(
             normed,
             key_values,
@@ -194,6 +202,13 @@ def _write(cache, key_values, start, places):
     return ops.slice_update(
         cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
     )
+
+
+def _last_rows(attention_mask, kept):
+    """Those of the mask, unless all rows have the same."""
+    if attention_mask is None or attention_mask.shape[-2] == 1:
+        return attention_mask
+    return attention_mask[..., -kept:, :]
 
 
 def _check_room(cache, key_values, start):

@@ -114,6 +114,7 @@ class TransformerCombiner(Combiner):
         x = self.transformer(
             ops.concatenate([tokens, queries], axis=1),
             attention_mask=mask[:, None, None, :],
+            kept=kept,
             training=training,
         )
-        return ops.reshape(x[:, -kept:], (batch, -1, kept, self.dim))
+        return ops.reshape(x, (batch, -1, kept, self.dim))

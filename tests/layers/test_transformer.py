@@ -177,3 +177,13 @@ def test_rows_that_cannot_be_shared_out_to_memories(read, key_values, normal):
     memory = key_values(normal(2, 3, 8))
     with pytest.raises(ValueError, match="3 rows and 2 clips"):
         read(normal(3, 4, 8), memory_key_values=memory)
+
+
+@pytest.mark.parametrize("num_layers", [0, 2])
+def test_rows_that_are_not_kept_change_nothing(num_layers, normal):
+    model = built(Transformer(num_layers, 8, 2, rotary_wavelength=100.0))
+    x, causal = normal(2, 5, 8), np.tril(np.ones((5, 5), bool))[None, None]
+    somewhere = np.array([True, False, True, True, True])[None, None, None]
+    for mask in (None, causal, somewhere):
+        whole = ops.convert_to_numpy(model(x, attention_mask=mask))
+        assert_close(model(x, attention_mask=mask, kept=2), whole[:, -2:])

@@ -130,6 +130,11 @@ def _downsampled(size, name, downsampling, prefix):
 
 
 def _patch_side(size):
-    """The divisor of a size that is nearest to 4, in proportion."""
+    """The side of patches: four to a side, but none of less than about 4.
+
+    Each patch is a query, and costs what a token costs: more of them would
+    take as long as the encoders.
+    """
     divisors = [side for side in range(1, size + 1) if size % side == 0]
-    return min(divisors, key=lambda side: abs(math.log(side / 4)))
+    wanted = max(4, size / 4)
+    return min(divisors, key=lambda side: abs(math.log(side / wanted)))
