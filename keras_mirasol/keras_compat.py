@@ -6,6 +6,7 @@ Each has a test that fails when these parts change.
 import functools
 from pathlib import Path
 
+import keras
 from keras_hub.src.utils import preset_utils
 
 
@@ -59,3 +60,56 @@ def drop_layer(owner, name):
     delattr(owner, name)
     # In place: Keras tracks by this very list.
     owner._layers.remove(layer)
+
+
+def fuse_adam(optimizer):
+    """Has an Adam of Keras on PyTorch update all weights in one pass, on a CPU.
+
+    The same update; Keras goes through the weights a dozen times, with copies
+    as large as the model.
+
+    Args:
+        optimizer: a `keras.optimizers.Optimizer` of any kind.
+    """
+    if not isinstance(optimizer, keras.optimizers.Adam) or optimizer.amsgrad:
+        return
+    import torch
+    from torch.optim.adam import adam
+
+    one_by_one = optimizer._parallel_update_step
+
+    def update(grads, variables, learning_rate):
+        values = [variable.value for variable in variables]
+        indices = [optimizer._get_variable_index(v) for v in variables]
+        moments, squares = (
+            [kept[index].value for index in indices]
+            for kept in (optimizer._momentums, optimizer._velocities)
+        )
+        if any(
+            tensor.device.type != "cpu" or tensor.dtype != torch.float32
+            for tensor in (*values, *grads)
+        ):
+            one_by_one(grads, variables, learning_rate)
+            return
+        steps = float(optimizer.iterations)
+        bias = 1 - optimizer.beta_2 ** (steps + 1)
+        adam(
+            values,
+            grads,
+            moments,
+            squares,
+            [],
+            list(torch.full((len(values),), steps).unbind()),
+            fused=True,
+            amsgrad=False,
+            beta1=optimizer.beta_1,
+            beta2=optimizer.beta_2,
+            lr=float(learning_rate),
+            # Weights decay before, by Keras.
+            weight_decay=0.0,
+            # Keras adds it to the root of squares that are still biased.
+            eps=optimizer.epsilon / bias**0.5,
+            maximize=False,
+        )
+
+    optimizer._parallel_update_step = update

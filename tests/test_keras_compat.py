@@ -4,6 +4,7 @@ import inspect
 
 import keras
 import keras_hub
+import numpy as np
 import pytest
 import small_models
 import tensorflow as tf
@@ -65,3 +66,44 @@ def test_cloning_by_layers_is_refused_with_what_to_do():
     # Seen from without, the constructor is as it was written.
     parameters = inspect.signature(models.MirasolCausalLM).parameters
     assert list(parameters)[:3] == ["backbone", "preprocessor", "text_weight"]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="others fuse by compiling"
+)
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_a_fused_adam_does_what_that_of_keras_does(kind):
+    rng = np.random.default_rng(0)
+    gradients = rng.normal(size=(4, 2, 3)).astype("float32")
+
+    def train(fused):
+        optimizer = getattr(keras.optimizers, kind)(
+            keras.optimizers.schedules.CosineDecay(0.1, 8),
+            weight_decay=0.3,
+            beta_2=0.98,
+            epsilon=0.01,
+            clipnorm=1.0,
+        )
+        if fused:
+            keras_compat.fuse_adam(optimizer)
+        weights = [keras.Variable(np.ones(3)), keras.Variable(np.zeros(3))]
+        for step in gradients:
+            step = [keras.ops.convert_to_tensor(g) for g in step]
+            optimizer.apply(step, weights)
+        return [keras.ops.convert_to_numpy(weight) for weight in weights]
+
+    np.testing.assert_allclose(train(True), train(False), rtol=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="others fuse by compiling"
+)
+def test_only_adam_is_fused():
+    for optimizer in (
+        keras.optimizers.SGD(),
+        keras.optimizers.Nadam(),
+        keras.optimizers.Adam(amsgrad=True),
+    ):
+        before = vars(optimizer).copy()
+        keras_compat.fuse_adam(optimizer)
+        assert vars(optimizer) == before

@@ -37,8 +37,8 @@ class Transformer(keras.layers.Layer):
             no more. Defaults to `None`, all.
 
     Returns:
-        A tensor of shape `(batch, length, dim)`, or `(batch, kept, dim)`; with `caches`, a pair of it
-        and the updated caches.
+        A tensor of shape `(batch, length, dim)`, or `(batch, kept, dim)`; with
+        `caches`, a pair of it and the updated caches.
 
     Example:
     ```python

@@ -50,7 +50,8 @@ class TransformerBlock(keras.layers.Layer):
             to all. Defaults to `None`, all.
 
     Returns:
-        `x` transformed, its last `kept` rows; with `cache`, a pair `(x, cache)`.
+        `x` transformed, its last `kept` rows; with `cache`, a pair `(x,
+        cache)`.
 
     Raises:
         ValueError: if `cache` has no room for `x`, `memory_key_values` are

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol import keras_compat
 from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
 from keras_mirasol.models.default_optimizer import default_optimizer
@@ -90,6 +91,9 @@ class ObjectiveTask(MirasolTask):
                 f"them to the optimizer itself. Received: {settings} and "
                 f"optimizer={optimizer!r}"
             )
+        optimizer = keras.optimizers.get(optimizer)
+        if keras.backend.backend() == "torch":
+            keras_compat.fuse_adam(optimizer)
         super().compile(
             optimizer=optimizer, loss=None, weighted_metrics=None, **kwargs
         )
