@@ -79,7 +79,7 @@ def shared_task():
 
 
 def sharpen(model):
-    """Draws large kernels, and gains and biases not far from the initial ones.
+    """Draws large kernels and biases, and gains not far from the initial ones.
 
     Freshly built, a model makes little of what it sees, hears and reads: a
     change of it could go unnoticed, and the best of two tokens be chosen by
@@ -88,8 +88,8 @@ def sharpen(model):
     for weight in model.weights:
         # By its name: what another layer has is of no matter to it.
         seed = zlib.crc32(weight.path.encode())
-        noise = np.random.default_rng([1, seed]).normal(size=weight.shape)
-        if len(weight.shape) > 1:
+        noise = np.random.default_rng([3, seed]).normal(size=weight.shape)
+        if len(weight.shape) > 1 or weight.name == "bias":
             weight.assign(0.5 * noise)
         else:
             weight.assign(weight + 0.1 * noise)
