@@ -17,6 +17,8 @@ class AudioEncoder(SnippetEncoder):
         num_layers: int. Transformer blocks.
         num_heads: int. Attention heads.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether to compute blocks again in the backward
+            pass; see `Transformer`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -50,6 +52,7 @@ class AudioEncoder(SnippetEncoder):
         num_layers,
         num_heads,
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(
@@ -58,6 +61,7 @@ class AudioEncoder(SnippetEncoder):
             num_layers,
             num_heads,
             dropout,
+            rematerialize,
             **kwargs,
         )
         self.embedding = SpectrogramEmbedding(

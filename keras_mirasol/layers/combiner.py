@@ -17,11 +17,19 @@ class Combiner(keras.layers.Layer):
         num_layers: int. Transformer blocks.
         num_heads: int. Attention heads.
         dropout: float.
+        rematerialize: bool.
         **kwargs: see `keras.layers.Layer`.
     """
 
     def __init__(
-        self, num_joint_tokens, dim, num_layers, num_heads, dropout, **kwargs
+        self,
+        num_joint_tokens,
+        dim,
+        num_layers,
+        num_heads,
+        dropout,
+        rematerialize,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.num_joint_tokens = num_joint_tokens
@@ -29,6 +37,7 @@ class Combiner(keras.layers.Layer):
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.dropout = dropout
+        self.rematerialize = rematerialize
         self.video_projection = keras.layers.Dense(
             dim, dtype=self.dtype_policy, name="video_projection"
         )
@@ -81,6 +90,7 @@ class Combiner(keras.layers.Layer):
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
         }
 
 

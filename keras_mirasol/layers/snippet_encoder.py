@@ -14,18 +14,29 @@ class SnippetEncoder(keras.layers.Layer):
     with T. Masked snippets are encoded as zeros.
     """
 
-    def __init__(self, span, dim, num_layers, num_heads, dropout, **kwargs):
+    def __init__(
+        self,
+        span,
+        dim,
+        num_layers,
+        num_heads,
+        dropout,
+        rematerialize,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.span = span
         self.dim = dim
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.dropout = dropout
+        self.rematerialize = rematerialize
         self.transformer = Transformer(
             num_layers,
             dim,
             num_heads,
             dropout=dropout,
+            rematerialize=rematerialize,
             dtype=self.dtype_policy,
             name="transformer",
         )
@@ -78,4 +89,5 @@ class SnippetEncoder(keras.layers.Layer):
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
         }

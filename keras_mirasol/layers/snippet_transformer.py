@@ -45,6 +45,8 @@ class SnippetTransformer(keras.layers.Layer):
             normalised tokens: a time that drowns in the token is not learned
             from. Defaults to `2.0`.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether to compute blocks again in the backward
+            pass; see `Transformer`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -90,6 +92,7 @@ class SnippetTransformer(keras.layers.Layer):
         wavelengths=None,
         position_gain=2.0,
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -100,6 +103,7 @@ class SnippetTransformer(keras.layers.Layer):
         self.wavelengths = time_wavelengths(wavelengths, snippet_seconds)
         self.position_gain = position_gain
         self.dropout = dropout
+        self.rematerialize = rematerialize
         self.input_norm = layer_norm("input_norm", self.dtype_policy)
         self.positions = SinusoidalPositions(
             dim,
@@ -113,6 +117,7 @@ class SnippetTransformer(keras.layers.Layer):
             dim,
             num_heads,
             dropout=dropout,
+            rematerialize=rematerialize,
             dtype=self.dtype_policy,
             name="transformer",
         )
@@ -193,6 +198,7 @@ class SnippetTransformer(keras.layers.Layer):
             "wavelengths": self.wavelengths,
             "position_gain": self.position_gain,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
         }
 
 

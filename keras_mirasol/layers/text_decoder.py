@@ -23,6 +23,8 @@ class TextDecoder(keras.layers.Layer):
         num_heads: int. Attention heads; must divide `dim`.
         memory_dim: int. Width of the snippet latents.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether to compute blocks again in the backward
+            pass; see `Transformer`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -50,7 +52,14 @@ class TextDecoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_layers, dim, num_heads, memory_dim, dropout=0.0, **kwargs
+        self,
+        num_layers,
+        dim,
+        num_heads,
+        memory_dim,
+        dropout=0.0,
+        rematerialize=False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.num_layers = num_layers
@@ -58,6 +67,7 @@ class TextDecoder(keras.layers.Layer):
         self.num_heads = num_heads
         self.memory_dim = memory_dim
         self.dropout = dropout
+        self.rematerialize = rematerialize
         self.transformer = Transformer(
             num_layers,
             dim,
@@ -65,6 +75,7 @@ class TextDecoder(keras.layers.Layer):
             memory_dim=memory_dim,
             rotary_wavelength=10000.0,
             dropout=dropout,
+            rematerialize=rematerialize,
             dtype=self.dtype_policy,
             name="transformer",
         )
@@ -193,6 +204,7 @@ class TextDecoder(keras.layers.Layer):
             "num_heads": self.num_heads,
             "memory_dim": self.memory_dim,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
         }
 
 

@@ -25,8 +25,8 @@ class TokenTuringCell(keras.layers.Layer):
     M is the memory, I are the snippet's tokens. A snippet without any token
     is read from memory alone, and leaves the memory as it was.
 
-    It is the cell of a `keras.layers.RNN`. What does not depend on the memory
-    is not recurrent: `prepare()` does it, for all snippets at once.
+    It is the cell of a `Recurrence`. What does not depend on the memory is not
+    recurrent: `prepare()` does it, for all snippets at once.
 
     Args:
         num_outputs: int. Tokens that are read and put out.
@@ -41,11 +41,11 @@ class TokenTuringCell(keras.layers.Layer):
 
     Call arguments:
         inputs: what `prepare()` made of a snippet.
-        states: list of the memory, of shape `(batch, memory_size, dim)`.
+        memory: tensor of shape `(batch, memory_size, dim)`.
 
     Returns:
-        A pair: the outputs, of shape `(batch, num_outputs, dim)`, and a list
-        of the new memory.
+        A pair of tensors: the outputs, of shape `(batch, num_outputs, dim)`,
+        and the new memory.
     """
 
     def __init__(
@@ -72,7 +72,6 @@ class TokenTuringCell(keras.layers.Layer):
         self.num_outputs = num_outputs
         self.dim = dim
         self.memory_size = memory_size
-        self.state_size = [dim]  # of each memory token; asked for by RNN
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.read_mode = read
@@ -116,8 +115,7 @@ class TokenTuringCell(keras.layers.Layer):
             token_mask: bool tensor `(batch, T, n)`, which tokens there are.
 
         Returns:
-            A tensor of shape `(batch, T, n, num_features)`, for the one
-            tensor that `keras.layers.RNN` goes through.
+            A tensor of shape `(batch, T, n, num_features)`.
         """
         batch, snippets, count = ops.shape(tokens)[:3]
         tokens = ops.reshape(tokens, (-1, count, self.dim))
@@ -132,8 +130,7 @@ class TokenTuringCell(keras.layers.Layer):
             features, (batch, snippets, count, features.shape[-1])
         )
 
-    def call(self, inputs, states):
-        (memory,) = states
+    def call(self, inputs, memory):
         to_read = inputs[..., : self.read.num_features]
         to_write = inputs[..., self.read.num_features : -1]
         token_mask = inputs[..., -1] > 0.5
@@ -154,7 +151,7 @@ class TokenTuringCell(keras.layers.Layer):
                 ),
             )
         something = ops.any(token_mask, axis=1)[:, None, None]
-        return outputs, [ops.where(something, written, memory)]
+        return outputs, ops.where(something, written, memory)
 
     def _with_always(self, count, token_mask):
         """The mask with `count` tokens before it that are always there."""
@@ -162,7 +159,7 @@ class TokenTuringCell(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape, *_, **__):
         outputs = (inputs_shape[0], self.num_outputs, self.dim)
-        return outputs, [(inputs_shape[0], self.memory_size, self.dim)]
+        return outputs, (inputs_shape[0], self.memory_size, self.dim)
 
     def get_config(self):
         return {

@@ -70,6 +70,10 @@ class TokenTuringCombiner(Combiner):
         dropout: float. Dropout rate of the snippets' tokens and of the joint
             tokens. What passes through the memory is never dropped: it would
             be again at every snippet. Defaults to `0.0`.
+        rematerialize: bool. Whether training keeps of each snippet the memory
+            alone, and the backward pass computes the rest again: less memory
+            for more time, with the same outputs and gradients. On TensorFlow
+            it always does. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -121,10 +125,17 @@ class TokenTuringCombiner(Combiner):
         snippet_seconds=1.0,
         wavelengths=None,
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(
-            num_joint_tokens, dim, num_layers, num_heads, dropout, **kwargs
+            num_joint_tokens,
+            dim,
+            num_layers,
+            num_heads,
+            dropout,
+            rematerialize,
+            **kwargs,
         )
         self.memory_size = memory_size
         self.read = read
@@ -151,6 +162,7 @@ class TokenTuringCombiner(Combiner):
                 dtype=policy,
                 name="cell",
             ),
+            recompute=rematerialize,
             dtype=policy,
             name="recurrence",
         )
@@ -214,8 +226,7 @@ class TokenTuringCombiner(Combiner):
         tokens = self.tokens_dropout(tokens, training=training)
 
         joint_tokens, memory = self.recurrence(
-            self.recurrence.cell.prepare(tokens, token_mask),
-            initial_state=[state["memory"]],
+            self.recurrence.cell.prepare(tokens, token_mask), state["memory"]
         )
         joint_tokens = self.joint_tokens_dropout(
             joint_tokens, training=training

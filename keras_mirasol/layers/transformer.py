@@ -1,9 +1,12 @@
 """A stack of Transformer blocks with optional caches."""
 
+import functools
+
 import keras
 from keras import ops
 
 from keras_mirasol.layers.layer_norm import layer_norm
+from keras_mirasol.layers.recomputation import recomputed
 from keras_mirasol.layers.transformer_block import TransformerBlock
 
 
@@ -20,6 +23,10 @@ class Transformer(keras.layers.Layer):
             to `None`: there is none.
         rotary_wavelength: float or `None`. See `TransformerBlock`.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether training keeps of each block its inputs
+            alone, and the backward pass computes the rest again: less memory
+            for more time, with the same outputs and gradients, dropout
+            included. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -56,6 +63,7 @@ class Transformer(keras.layers.Layer):
         memory_dim=None,
         rotary_wavelength=None,
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -66,6 +74,7 @@ class Transformer(keras.layers.Layer):
         self.memory_dim = memory_dim
         self.rotary_wavelength = rotary_wavelength
         self.dropout = dropout
+        self.rematerialize = rematerialize
         self.blocks = [
             TransformerBlock(
                 dim,
@@ -110,23 +119,28 @@ class Transformer(keras.layers.Layer):
     ):
         nothing = [None] * self.num_layers
         updated = []
+        # There is no backward pass from what is cached.
+        again = self.rematerialize and training and caches is None
         for block, cache, key_values in zip(
             self.blocks,
             caches or nothing,
             memory_key_values or nothing,
             strict=True,
         ):
-            x = block(
-                x,
+            call = functools.partial(
+                block,
                 attention_mask=attention_mask,
                 cache=cache,
                 start=start,
                 cache_places=cache_places,
-                memory_key_values=key_values,
                 memory_mask=memory_mask,
                 kept=kept if block is self.blocks[-1] else None,
                 training=training,
             )
+            inputs = {"x": x}
+            if key_values is not None:
+                inputs["memory_key_values"] = key_values
+            x = recomputed(call, [block], **inputs) if again else call(**inputs)
             if caches is not None:
                 x, cache = x
                 updated.append(cache)
@@ -146,4 +160,5 @@ class Transformer(keras.layers.Layer):
             "memory_dim": self.memory_dim,
             "rotary_wavelength": self.rotary_wavelength,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
         }

@@ -23,6 +23,8 @@ class TransformerCombiner(Combiner):
         num_layers: int. Transformer blocks. Defaults to `2`.
         num_heads: int. Attention heads. Defaults to `4`.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether to compute blocks again in the backward
+            pass; see `Transformer`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -55,16 +57,24 @@ class TransformerCombiner(Combiner):
         num_layers=2,
         num_heads=4,
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(
-            num_joint_tokens, dim, num_layers, num_heads, dropout, **kwargs
+            num_joint_tokens,
+            dim,
+            num_layers,
+            num_heads,
+            dropout,
+            rematerialize,
+            **kwargs,
         )
         self.transformer = Transformer(
             num_layers,
             dim,
             num_heads,
             dropout=dropout,
+            rematerialize=rematerialize,
             dtype=self.dtype_policy,
             name="transformer",
         )

@@ -23,6 +23,8 @@ class VideoEncoder(SnippetEncoder):
             stride 2 that each frame passes first; they find fine detail much
             sooner than bare patches. Defaults to `()`, no stem.
         dropout: float. Defaults to `0.0`.
+        rematerialize: bool. Whether to compute blocks again in the backward
+            pass; see `Transformer`. Defaults to `False`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -57,10 +59,17 @@ class VideoEncoder(SnippetEncoder):
         num_heads,
         stem_filters=(),
         dropout=0.0,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(
-            frames_per_snippet, dim, num_layers, num_heads, dropout, **kwargs
+            frames_per_snippet,
+            dim,
+            num_layers,
+            num_heads,
+            dropout,
+            rematerialize,
+            **kwargs,
         )
         self.stem_filters = tuple(stem_filters)
         self.stem = [

@@ -30,6 +30,7 @@ ARGUMENTS = {
         num_layers=1,
         num_heads=2,
         dropout=0.1,
+        rematerialize=True,
     ),
     "ClipEmbedding": dict(embedding_dim=5, dim=8, num_heads=2),
     "ConvolutionalStem": dict(filters=5),
@@ -49,6 +50,7 @@ ARGUMENTS = {
         wavelengths=(2.0, 50.0),
         position_gain=0.7,
         dropout=0.1,
+        rematerialize=True,
     ),
     "SpectrogramEmbedding": dict(
         dim=8, patch_size=(2, 4), wavelengths=(2.0, 50.0)
@@ -57,7 +59,12 @@ ARGUMENTS = {
         dim=8, target_size=(4, 8), patch_size=(2, 4), num_heads=2
     ),
     "TextDecoder": dict(
-        num_layers=1, dim=8, num_heads=2, memory_dim=8, dropout=0.1
+        num_layers=1,
+        dim=8,
+        num_heads=2,
+        memory_dim=8,
+        dropout=0.1,
+        rematerialize=True,
     ),
     "TextEmbedding": dict(embedding_dim=5),
     "TokenTuringCombiner": dict(
@@ -73,6 +80,7 @@ ARGUMENTS = {
         snippet_seconds=0.5,
         wavelengths=(2.0, 50.0),
         dropout=0.1,
+        rematerialize=True,
     ),
     "Transformer": dict(
         num_layers=1,
@@ -82,6 +90,7 @@ ARGUMENTS = {
         memory_dim=6,
         rotary_wavelength=100.0,
         dropout=0.1,
+        rematerialize=True,
     ),
     "TransformerBlock": dict(
         dim=8,
@@ -92,7 +101,12 @@ ARGUMENTS = {
         dropout=0.1,
     ),
     "TransformerCombiner": dict(
-        num_joint_tokens=2, dim=8, num_layers=1, num_heads=2, dropout=0.1
+        num_joint_tokens=2,
+        dim=8,
+        num_layers=1,
+        num_heads=2,
+        dropout=0.1,
+        rematerialize=True,
     ),
     "TubeEmbedding": dict(
         dim=8,
@@ -107,6 +121,7 @@ ARGUMENTS = {
         num_heads=2,
         stem_filters=(4,),
         dropout=0.1,
+        rematerialize=True,
     ),
 }
 

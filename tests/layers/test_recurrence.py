@@ -60,13 +60,13 @@ def memory(normal):
 def step_by_step(cell, sequences, memory):
     outputs = []
     for t in range(STEPS):
-        output, (memory,) = cell(sequences[:, t], [memory])
+        output, memory = cell(sequences[:, t], memory)
         outputs.append(output)
     return ops.stack(outputs, axis=1), memory
 
 
 def in_a_loop(recurrence, sequences, memory):
-    return recurrence(sequences, initial_state=[memory])
+    return recurrence(sequences, memory)
 
 
 def inputs(recurrence, sequences, memory):
