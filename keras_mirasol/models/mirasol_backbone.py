@@ -10,6 +10,7 @@ from keras_mirasol.layers import TextDecoder
 from keras_mirasol.layers import TokenTuringCombiner
 from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers import VideoEncoder
+from keras_mirasol.layers.snippet_slices import SnippetSlices
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
 # Parts that may be given ready: what they are made of otherwise, with the names
@@ -46,6 +47,16 @@ _PARTS = {
         },
     ),
 }
+
+
+# Parts that can be computed again in the backward pass.
+_REMATERIALIZED = (
+    "video_encoder",
+    "audio_encoder",
+    "combiner",
+    "snippet_transformer",
+    "text_decoder",
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -107,6 +118,17 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             the snippets' positions in time, in seconds. Defaults to `None`;
             see `keras_mirasol.layers.SnippetTransformer`.
         dropout: float. Defaults to `0.0`.
+        rematerialize: `True`, or a sequence of names among `"video_encoder"`,
+            `"audio_encoder"`, `"combiner"`, `"snippet_transformer"` and
+            `"text_decoder"`: parts that training computes block by block
+            again in the backward pass, for less memory and more time, with
+            the same gradients. `True` stands for all of them. Parts that are
+            given ready keep their own setting. Defaults to `()`.
+        snippets_per_slice: int. Goes through the encoders and the Combiner in
+            slices of at most so many snippets, and through each of them again
+            in the backward pass, so that their memory does not grow with T.
+            Joint tokens and gradients stay the same, but for what dropout
+            draws. Defaults to `None`: all snippets at once.
         dtype: string or `keras.DTypePolicy`. Defaults to the global policy.
         **kwargs: see `keras_hub.models.Backbone`.
 
@@ -174,9 +196,13 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         snippet_seconds=1.0,
         time_wavelengths=None,
         dropout=0.0,
+        rematerialize=(),
+        snippets_per_slice=None,
         dtype=None,
         **kwargs,
     ):
+        rematerialize = _parts_to_rematerialize(rematerialize)
+        _check_snippets_per_slice(snippets_per_slice)
         if isinstance(image_size, int):
             image_size = (image_size, image_size)
         height, width = image_size
@@ -209,6 +235,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             frames_per_snippet=frames_per_snippet,
             stem_filters=stem_filters,
             dropout=dropout,
+            rematerialize="video_encoder" in rematerialize,
             dtype=dtype,
         )
         self.audio_encoder = _ready_or_made(
@@ -217,6 +244,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             sizes,
             audio_frames_per_snippet=audio_frames_per_snippet,
             dropout=dropout,
+            rematerialize="audio_encoder" in rematerialize,
             dtype=dtype,
         )
         self.combiner = _get_combiner(
@@ -229,6 +257,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             snippet_seconds=snippet_seconds,
             wavelengths=time_wavelengths,
             dropout=dropout,
+            rematerialize="combiner" in rematerialize,
             dtype=dtype,
         )
         self.snippet_transformer = SnippetTransformer(
@@ -238,6 +267,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             snippet_seconds=snippet_seconds,
             wavelengths=time_wavelengths,
             dropout=dropout,
+            rematerialize="snippet_transformer" in rematerialize,
             dtype=dtype,
             name="snippet_transformer",
         )
@@ -257,6 +287,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             sizes,
             memory_dim=hidden_dim,
             dropout=dropout,
+            rematerialize="text_decoder" in rematerialize,
             dtype=dtype,
         )
 
@@ -272,7 +303,21 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
                 ("padding_mask", (None,), "bool"),
             )
         }
+        self.snippet_slices = None
         joint_tokens = self.encode_snippets(inputs)
+        if snippets_per_slice is not None:
+            # Its layers are built now, and named as they are without slices.
+            self.snippet_slices = SnippetSlices(
+                self.video_encoder,
+                self.audio_encoder,
+                self.combiner,
+                frames_per_snippet,
+                audio_frames_per_snippet,
+                snippets_per_slice,
+                dtype=dtype,
+                name="snippet_slices",
+            )
+            joint_tokens = self.encode_snippets(inputs)
         snippet_latents = self.snippet_transformer(joint_tokens)
         sequence_output = self.decode_text(
             inputs["token_ids"],
@@ -314,7 +359,23 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         self.snippet_seconds = snippet_seconds
         self.time_wavelengths = self.snippet_transformer.wavelengths
         self.dropout = dropout
+        self.rematerialize = rematerialize
+        self.snippets_per_slice = snippets_per_slice
         self._ready_parts = tuple(n for n in ready if ready[n] is not None)
+
+    @property
+    def layers(self):
+        # Weights are saved by this list: the same with and without slices.
+        layers = []
+        for layer in super().layers:
+            if isinstance(layer, SnippetSlices):
+                layers += [
+                    layer.video_encoder,
+                    layer.audio_encoder,
+                    layer.combiner,
+                ]
+            layers.append(layer)
+        return layers
 
     def encode_snippets(self, inputs, **combiner_state):
         """Joint tokens: what is seen and heard in each snippet, fused.
@@ -329,10 +390,23 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             Transformer makes snippet latents of it. With `state`, a pair of it
             and the state after the last snippet.
         """
-        video_mask, audio_mask = inputs["video_mask"], inputs["audio_mask"]
+        pixel_values, audio_features, video_mask, audio_mask = (
+            inputs[name]
+            for name in (
+                "pixel_values",
+                "audio_features",
+                "video_mask",
+                "audio_mask",
+            )
+        )
+        # Pieces of a stream are slices already.
+        if self.snippet_slices is not None and not combiner_state:
+            return self.snippet_slices(
+                pixel_values, audio_features, video_mask, audio_mask
+            )
         return self.combiner(
-            self.video_encoder(inputs["pixel_values"], video_mask),
-            self.audio_encoder(inputs["audio_features"], audio_mask),
+            self.video_encoder(pixel_values, video_mask),
+            self.audio_encoder(audio_features, audio_mask),
             video_mask,
             audio_mask,
             **combiner_state,
@@ -426,12 +500,36 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             "snippet_seconds": self.snippet_seconds,
             "time_wavelengths": self.time_wavelengths,
             "dropout": self.dropout,
+            "rematerialize": self.rematerialize,
+            "snippets_per_slice": self.snippets_per_slice,
         }
 
 
 def snippet_mask(inputs):
     """Which snippets have video or audio, `(batch, T)`."""
     return ops.logical_or(inputs["video_mask"], inputs["audio_mask"])
+
+
+def _parts_to_rematerialize(names):
+    """Names of parts, in their order."""
+    if names is True:
+        return _REMATERIALIZED
+    names = (names,) if isinstance(names, str) else names or ()
+    unknown = [name for name in names if name not in _REMATERIALIZED]
+    if unknown:
+        raise ValueError(
+            "`rematerialize` must be `True` or names among "
+            f"{list(_REMATERIALIZED)}. Received: {unknown}"
+        )
+    return tuple(name for name in _REMATERIALIZED if name in names)
+
+
+def _check_snippets_per_slice(count):
+    if count is not None and not (isinstance(count, int) and count > 0):
+        raise ValueError(
+            "`snippets_per_slice` must be a positive int, or `None` for all "
+            f"snippets at once. Received: {count!r}"
+        )
 
 
 def _ready_or_made(name, ready, sizes, **settings):

@@ -10,6 +10,7 @@ from gradients import gradients
 from keras import ops
 
 from keras_mirasol.layers.recurrence import Recurrence
+from keras_mirasol.layers.recurrence import recur
 from keras_mirasol.layers.token_turing_cell import TokenTuringCell
 
 BATCH, STEPS, TOKENS, DIM, MEMORY = 2, 5, 3, 8, 4
@@ -186,3 +187,60 @@ def test_tensorflow_compiles_it_for_any_lengths(
         actual, expected = compiled_step(*arguments), step(*arguments)
         for mine, its in zip(actual, expected, strict=True):
             assert_same(mine, its, recurrence)
+
+
+@pytest.mark.parametrize("recompute", [True, False])
+def test_loop_takes_nested_tensors_and_draws_anew_in_each_step(
+    normal, recompute
+):
+    dense, dropout = keras.layers.Dense(DIM), keras.layers.Dropout(0.5, seed=7)
+    dense.build((None, DIM))
+    x = keras.Variable(normal(STEPS, BATCH, DIM))
+    start = keras.Variable(normal(BATCH, DIM))
+    seeds = dropout.seed_generator.state
+    mask = np.array([True, False, True, True, True])
+
+    def step(inputs, state):
+        y = dropout(dense(inputs["x"] + state["y"]), training=True)
+        y = ops.where(inputs["mask"], y, state["y"])
+        return (2 * y, state["count"]), {"y": y, "count": state["count"] + 1}
+
+    def loop():
+        return recur(
+            step,
+            [dense, dropout],
+            {"x": ops.convert_to_tensor(x), "mask": mask},
+            {"y": ops.convert_to_tensor(start), "count": ops.array(0)},
+            recompute=recompute,
+        )
+
+    def by_hand():
+        state, outputs = {"y": ops.convert_to_tensor(start), "count": 0}, []
+        for t in range(STEPS):
+            inputs = {"x": x[t], "mask": mask[t]}
+            output, state = step(inputs, state)
+            outputs.append(output[0])
+        return (ops.stack(outputs), None), state
+
+    def gradients_of(run):
+        seeds.assign([7, 0])
+
+        def loss():
+            (y, _), state = run()
+            return ops.sum(y**2) + ops.sum(state["y"] ** 3)
+
+        return gradients(loss, [x, start, *dense.trainable_weights])
+
+    for mine, its in zip(
+        gradients_of(loop), gradients_of(by_hand), strict=True
+    ):
+        assert_close(mine, its, 1e-5 * (1 + np.abs(its).max()))
+
+    seeds.assign([7, 0])
+    with keras.StatelessScope() as scope:
+        (_, counts), state = loop()
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(scope.get_current_value(seeds)), [7, STEPS]
+        )
+    np.testing.assert_array_equal(ops.convert_to_numpy(counts), range(STEPS))
+    assert int(state["count"]) == STEPS

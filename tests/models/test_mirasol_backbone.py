@@ -100,6 +100,8 @@ def _config_with_nothing_default():
         snippet_seconds=0.5,
         time_wavelengths=(1.0, 50.0),
         dropout=0.1,
+        rematerialize=("combiner", "text_decoder"),
+        snippets_per_slice=3,
         dtype="float32",
         name="ears_and_eyes",
         trainable=False,
