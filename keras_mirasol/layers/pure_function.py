@@ -44,7 +44,7 @@ class PureFunction:
             for variable in _without(others, self._random)
         ]
         self._has_drawn = False
-        self.weights = [variable.value for variable in self._trained]
+        self.weights = [as_tensor(v.value) for v in self._trained]
         # Copies: `keep()` changes variables of PyTorch in place.
         self.seeds = [variable.value * 1 for variable in self._random]
 
@@ -83,6 +83,11 @@ class PureFunction:
                 "(`trainable = False`), or use it without slices and without "
                 "rematerialisation."
             )
+
+
+def as_tensor(x):
+    """`x`, and never a variable of TensorFlow, whose gradient counts twice."""
+    return keras.ops.reshape(x, keras.ops.shape(x))
 
 
 def _all(kind, layers):

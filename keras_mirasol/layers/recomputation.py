@@ -3,6 +3,7 @@
 import keras
 
 from keras_mirasol.layers.pure_function import PureFunction
+from keras_mirasol.layers.pure_function import as_tensor
 
 
 def recomputed(function, layers, **inputs):
@@ -26,6 +27,7 @@ def recomputed(function, layers, **inputs):
     def run(weights, inputs):
         return pure(weights, pure.seeds, **inputs)
 
+    inputs = {name: as_tensor(x) for name, x in inputs.items()}
     outputs, seeds = run(pure.weights, inputs)
     pure.keep(seeds)
     return outputs

@@ -56,7 +56,9 @@ def test_gradients_of_a_transformer_are_the_same(normal, dtype):
     expected = gradients_of(kept)
     for mine, its in zip(gradients_of(again), expected, strict=True):
         mine, its = mine.astype("float32"), its.astype("float32")
-        assert_close(mine, its, 1e-5 * (1 + np.abs(its).max()))
+        # Half precision is rounded elsewhere where steps are fused otherwise.
+        rounding = 1e-5 if dtype == "float32" else 3e-2
+        assert_close(mine, its, rounding * (1 + np.abs(its).max()))
 
 
 def test_seeds_go_on_as_ever(normal):
@@ -93,4 +95,4 @@ def test_what_would_be_lost_is_refused(normal):
     run()
     loud = keras.layers.ActivityRegularization(l2=0.1)
     with pytest.raises(ValueError, match="adds a loss"):
-        recomputed(loud, [loud], x=x)
+        recomputed(lambda x: loud(x), [loud], x=x)
