@@ -33,6 +33,7 @@ def clip_batches(
     modality_dropout,
     num_parallel,
     drop_remainder,
+    num_snippets,
 ):
     """Makes a `tf.data.Dataset` of clips and questions.
 
@@ -41,8 +42,9 @@ def clip_batches(
             methods.
         augmentation: `ClipAugmentation` or None.
         preprocessor, batch_size, texts_per_clip, shuffle, seed, repeat,
-            cache, modality_dropout, num_parallel, drop_remainder: as for
-            `clip_dataset`, which describes what comes in which order.
+            cache, modality_dropout, num_parallel, drop_remainder,
+            num_snippets: as for `clip_dataset`, which describes what comes
+            in which order.
 
     Returns:
         A `tf.data.Dataset` as of `clip_dataset`.
@@ -56,10 +58,13 @@ def clip_batches(
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
     num_parallel = num_parallel or os.cpu_count()
+    fixed = _fixed_shape(num_snippets, preprocessor)
 
     def preprocess(item):
         clip = item["clip"]
-        features = preprocessor.preprocess_clip(clip["videos"], clip["audio"])
+        features = preprocessor.preprocess_clip(
+            clip["videos"], clip["audio"], *fixed
+        )
         return {**item, "clip": features}
 
     def mapped(dataset, function):
@@ -81,6 +86,7 @@ def clip_batches(
         kept = clips.identity()
         if augmentation is None:
             kept.append(getattr(preprocessor, "get_config", dict)())
+            kept += fixed
         dataset = _cached(dataset, cache, kept)
         if shuffle:
             # References to what is in memory, but copies of what is in files.
@@ -118,7 +124,7 @@ def clip_batches(
             batch_size, drop_remainder=drop_remainder
         )
         dataset = dataset.map(
-            lambda batch: _packed_batch(batch, preprocessor),
+            lambda batch: _packed_batch(batch, preprocessor, bool(fixed)),
             num_parallel_calls=num_parallel,
         )
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
@@ -134,9 +140,23 @@ def _raw_batch(batch):
     }
 
 
-def _packed_batch(batch, preprocessor):
+def _fixed_shape(num_snippets, preprocessor):
+    """The number of snippets that all clips have, if it is given."""
+    if num_snippets is None:
+        return []
+    check_counts(num_snippets=num_snippets)
+    if preprocessor is None:
+        raise ValueError(
+            "`num_snippets` is for clips that are preprocessed. Give a "
+            "`preprocessor`, or leave it out."
+        )
+    return [num_snippets]
+
+
+def _packed_batch(batch, preprocessor, is_fixed):
+    length = [preprocessor.sequence_length] if is_fixed else []
     x, y, sample_weight = preprocessor.preprocess_texts(
-        batch["prompts"], batch["responses"]
+        batch["prompts"], batch["responses"], *length
     )
     # An empty text is packed as any other: nothing is to be learnt from it.
     asked = tf.cast(batch["asked"], sample_weight.dtype)

@@ -23,6 +23,7 @@ def clip_dataset(
     num_parallel=None,
     drop_remainder=False,
     shard=None,
+    num_snippets=None,
 ):
     """Makes a `tf.data.Dataset` of a manifest's clips and questions.
 
@@ -99,14 +100,21 @@ def clip_dataset(
             own. All parts together have each clip once; where they must all
             have as many batches, use `repeat` and `steps_per_epoch`. Defaults
             to `None`: all clips.
+        num_snippets: int. Snippets that every clip is filled up to; a longer
+            one is an error. All texts then have the preprocessor's
+            `sequence_length`, so that every batch has one shape, as several
+            hosts that train together must have it. Defaults to `None`: a
+            batch is as long as its clips and texts need, in steps that keep
+            the number of shapes small.
 
     Returns:
         A `tf.data.Dataset` of `(x, y, sample_weight)`. `x` is a dict of
         `"pixel_values"`, `"audio_features"`, `"video_mask"` and
         `"audio_mask"`, padded with zeros and `False` to the batch's longest
-        clip, and of `"token_ids"` and `"padding_mask"`, of shape
-        `(batch, length)`, or `(batch, texts_per_clip, length)` if
-        `texts_per_clip` is greater than 1, like `y` and `sample_weight`.
+        clip (see `keras_mirasol.preprocessing.snippet_bucket`), and of
+        `"token_ids"` and `"padding_mask"`, of shape `(batch, length)`, or
+        `(batch, texts_per_clip, length)` if `texts_per_clip` is greater than
+        1, like `y` and `sample_weight`.
 
         Without a preprocessor, a dataset of dicts: `"videos"` and `"audio"`,
         ragged, and `"prompts"` and `"responses"`, strings of shape `(batch,)`
@@ -159,4 +167,5 @@ def clip_dataset(
         modality_dropout=modality_dropout,
         num_parallel=num_parallel,
         drop_remainder=drop_remainder,
+        num_snippets=num_snippets,
     )

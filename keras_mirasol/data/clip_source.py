@@ -11,6 +11,9 @@ from keras_mirasol.data.clip_loader import settings_of
 from keras_mirasol.data.file_clips import arrays_of
 from keras_mirasol.preprocessing.stacking import stack_padded
 
+# What has one value a token.
+TEXT_KEYS = ("token_ids", "padding_mask")
+
 
 class ClipSource:
     """The elements of a manifest by their index, for Grain or PyTorch.
@@ -148,7 +151,7 @@ def pad_batch(elements):
 
     Returns:
         `(x, y, sample_weight)`, filled up with zeros and `False` to the
-        longest clip.
+        longest clip and text.
 
     Raises:
         ValueError: if there is no element, or they are raw.
@@ -176,5 +179,15 @@ def pad_batch(elements):
     x = {
         key: stack_padded([feature[key] for feature in features])
         for key in features[0]
+        if key not in TEXT_KEYS
     }
-    return x, np.stack(targets), np.stack(weights)
+    for key in TEXT_KEYS:
+        x[key] = _stack_texts([feature[key] for feature in features])
+    return x, _stack_texts(targets), _stack_texts(weights)
+
+
+def _stack_texts(arrays):
+    """Stacks arrays of tokens, `(..., length)`, filled up to the longest."""
+    # Tokens first, for `stack_padded`, and last again.
+    stacked = stack_padded([np.moveaxis(array, -1, 0) for array in arrays])
+    return np.moveaxis(stacked, 1, -1)

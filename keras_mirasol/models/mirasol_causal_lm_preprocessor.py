@@ -33,9 +33,13 @@ class MirasolCausalLMPreprocessor(
     snippet is cut or filled (video with its last frame, audio with silence)
     to the nearest whole number of snippets. Where one modality is missing or
     ends sooner, its mask is `False`; silence and black frames are present.
+    Beyond 8 snippets, a clip is filled up with masked snippets to one of few
+    numbers of them, each of which a model is compiled for; see
+    `keras_mirasol.preprocessing.snippet_bucket`.
 
     A text is packed as start, prompt, separator, response, end; what is
-    learned is the response and the end.
+    learned is the response and the end. The texts of a batch are padded to 16,
+    32, 64 or so on tokens, at most `sequence_length`, whatever holds them all.
 
     Args:
         video_converter: a `MirasolVideoConverter`.
@@ -44,7 +48,7 @@ class MirasolCausalLMPreprocessor(
             `start_token_id` and `end_token_id`.
         frames_per_snippet: int. F.
         audio_frames_per_snippet: int. A.
-        sequence_length: int. Tokens of a packed text. Defaults to `128`.
+        sequence_length: int. Most tokens of a packed text. Defaults to `128`.
         separator: str. Stands between prompt and response. Defaults to
             a line break. Tokenizers other than `MirasolTokenizer` may leave
             white space out, and want another.
@@ -60,8 +64,9 @@ class MirasolCausalLMPreprocessor(
             - `"prompts"`: a string per clip, or a list of strings per clip.
             - `"responses"`: likewise.
         y, sample_weight: not used; they are made of the responses.
-        sequence_length: int. Tokens of a packed text. Defaults to `None`,
-            that of the preprocessor.
+        sequence_length: int. Tokens that texts are padded to. Defaults to
+            `None`: as many as the texts need, as said above, and those of
+            the preprocessor for single clips of a `tf.data` pipeline.
 
     Returns:
         A tuple `(x, y, sample_weight)`. `x` is a dict with the inputs of
@@ -212,7 +217,11 @@ class MirasolCausalLMPreprocessor(
                 'these in `x["responses"]`, and nothing beside `x`.'
             )
         if isinstance(x, dict) and any(map(is_symbolic, x.values())):
-            clips = self._convert_symbolic(x, check_symbolic_inputs(x))
+            is_single = check_symbolic_inputs(x)
+            clips = self._convert_symbolic(x, is_single)
+            if is_single:
+                # Of one length, for they may be put in a batch later.
+                sequence_length = sequence_length or self.sequence_length
             texts = self.preprocess_texts(
                 x["prompts"], x["responses"], sequence_length
             )
@@ -249,7 +258,7 @@ class MirasolCausalLMPreprocessor(
             audio: float tensor `(samples,)`; no samples means that there is
                 no audio.
             num_snippets: int tensor. Snippets to fill the clip up to.
-                Defaults to `None`, its own.
+                Defaults to `None`: as said above.
             context: float tensor `(hop,)`. The samples just before, of a piece
                 that is not the clip's first; `hop` is that of the audio
                 converter. Defaults to `None`, silence.
@@ -279,12 +288,13 @@ class MirasolCausalLMPreprocessor(
             prompts: string tensor of any shape.
             responses: string tensor of that shape. Defaults to `None`: the
                 prompts alone, to be continued.
-            sequence_length: int. Tokens of a packed text. Defaults to `None`,
-                that of the preprocessor.
+            sequence_length: int. Tokens that texts are padded to. Defaults to
+                `None`: as said above, and for prompts alone
+                `sequence_length` of the preprocessor.
 
         Returns:
             A tuple `(x, y, sample_weight)` with shapes that of `prompts` plus
-            `(sequence_length,)`; for prompts alone only `x`, a dict of
+            `(length,)`; for prompts alone only `x`, a dict of
             `"token_ids"` and `"padding_mask"`.
 
         Raises:
@@ -292,11 +302,14 @@ class MirasolCausalLMPreprocessor(
                 prompt alone leaves no room for an answer.
         """
         return self._pack(
-            prompts, responses, sequence_length or self.sequence_length
+            prompts,
+            responses,
+            sequence_length or self.sequence_length,
+            int(sequence_length is None),
         )
 
     @in_graph
-    def _pack(self, prompts, responses, sequence_length):
+    def _pack(self, prompts, responses, sequence_length, to_bucket):
         def tokens(texts):
             return self.tokenizer(text_packing.flatten_texts(texts))
 
@@ -315,7 +328,8 @@ class MirasolCausalLMPreprocessor(
         )
         if responses is None:
             return {"token_ids": token_ids, "padding_mask": padding_mask}
-        return text_packing.next_tokens(token_ids, padding_mask, response_mask)
+        texts = text_packing.next_tokens(token_ids, padding_mask, response_mask)
+        return text_packing.cut_to_bucket(*texts) if to_bucket else texts
 
     def _preprocess_batch(self, batch):
         """Features of NumPy clips, filled up to the longest."""

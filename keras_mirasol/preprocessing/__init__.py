@@ -6,6 +6,7 @@ from keras_mirasol.preprocessing.log_mel import log_mel
 from keras_mirasol.preprocessing.resizing import resize_frames
 from keras_mirasol.preprocessing.snippets import count_snippets
 from keras_mirasol.preprocessing.snippets import fit_length
+from keras_mirasol.preprocessing.snippets import snippet_bucket
 from keras_mirasol.preprocessing.stacking import stack_padded
 from keras_mirasol.preprocessing.text_packing import pack_texts
 
@@ -17,5 +18,6 @@ __all__ = [
     "log_mel",
     "pack_texts",
     "resize_frames",
+    "snippet_bucket",
     "stack_padded",
 ]

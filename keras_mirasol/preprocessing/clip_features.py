@@ -14,6 +14,7 @@ from keras_mirasol.preprocessing.clip_inputs import to_dense
 from keras_mirasol.preprocessing.snippets import count_snippets
 from keras_mirasol.preprocessing.snippets import first_snippets
 from keras_mirasol.preprocessing.snippets import fit_length
+from keras_mirasol.preprocessing.snippets import snippet_bucket
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,8 @@ class ClipConverter:
             audio: float tensor `(samples,)`; no samples means that there is
                 no audio.
             num_snippets: scalar int tensor. Snippets to fill the clip up to.
-                Defaults to `None`, its own.
+                Defaults to `None`, the bucket of its own; see
+                `snippet_bucket()`.
             context: float tensor. The samples of a spectrogram frame that came
                 before, if this is a later piece of a clip. Defaults to `None`:
                 it is the beginning, with silence before.
@@ -68,12 +70,21 @@ class ClipConverter:
         Returns:
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
             `"audio_mask"`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: if the clip has more snippets than
+                `num_snippets`.
         """
         with_video, with_audio = self._count(
             tf.shape(videos)[0], tf.shape(audio)[0]
         )
+        longest = _longest(with_video, with_audio)
         if num_snippets is None:
-            num_snippets = _longest(with_video, with_audio)
+            num_snippets = snippet_bucket(longest)
+        else:
+            fits = _check_room(longest, num_snippets)
+            with tf.control_dependencies([fits]):
+                num_snippets = tf.identity(num_snippets)
         pixel_values = fit_length(
             self.video_converter(videos),
             with_video * self.frames_per_snippet,
@@ -97,7 +108,7 @@ class ClipConverter:
         }
 
     def convert_batch(self, videos, audio, texts):
-        """Features and masks of a batch, filled up to the longest clip.
+        """Features and masks of a batch, filled up to the longest's bucket.
 
         Args:
             videos: dense or ragged uint8 tensor `(batch, frames, height,
@@ -115,7 +126,7 @@ class ClipConverter:
         if audio is None:
             audio = tf.repeat(NO_AUDIO[None], batch_size, axis=0)
         counts = self._count(_lengths(videos), _lengths(audio))
-        longest = tf.reduce_max(_longest(*counts))
+        longest = snippet_bucket(tf.reduce_max(_longest(*counts)))
 
         # Traced once, for its outputs' types and to be called.
         convert = tf.function(self.convert, autograph=False)
@@ -154,6 +165,20 @@ class ClipConverter:
 def _longest(with_video, with_audio):
     """Snippets in all: at least one."""
     return tf.maximum(tf.maximum(with_video, with_audio), 1)
+
+
+def _check_room(longest, num_snippets):
+    return tf.debugging.Assert(
+        longest <= num_snippets,
+        [
+            "A clip has",
+            longest,
+            "snippets, but `num_snippets` is",
+            num_snippets,
+            "only. Use a larger `num_snippets`, or shorter clips.",
+        ],
+        summarize=1,
+    )
 
 
 def _lengths(signals):

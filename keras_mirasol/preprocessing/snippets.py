@@ -28,6 +28,34 @@ def count_snippets(length, span):
     return tf.where(length > 0, tf.maximum(rounded, 1), 0)
 
 
+def snippet_bucket(count):
+    """The number of snippets that a clip of `count` is filled up to.
+
+    Four numbers an octave: multiples of 2 up to 16, of 4 up to 32, of 8 up to
+    64 and so on; up to 8 snippets stay as they are. So models see few numbers
+    of snippets, each of which they are compiled for, and less than a quarter
+    of them is filling.
+
+    Args:
+        count: int tensor.
+
+    Returns:
+        An int32 tensor of the same shape.
+
+    Example:
+    ```python
+    keras_mirasol.preprocessing.snippet_bucket([5, 9, 33])  # [5, 10, 40]
+    ```
+    """
+    count = tf.cast(count, tf.int32)
+    octaves = tf.constant([2**k for k in range(3, 31)])
+    beyond = tf.reduce_sum(
+        tf.cast(count[..., tf.newaxis] >= octaves, tf.int32), axis=-1
+    )
+    step = tf.bitwise.left_shift(tf.ones_like(count), beyond)
+    return (count + step - 1) // step * step
+
+
 def fit_length(signal, length, repeat_last=False):
     """Cuts a signal along its first axis, or fills it up, to `length` steps.
 

@@ -89,6 +89,34 @@ def next_tokens(token_ids, padding_mask, response_mask):
     return x, token_ids[..., 1:], tf.cast(response_mask[..., 1:], tf.float32)
 
 
+def text_bucket(longest, length):
+    """The number of tokens that a batch of texts is cut to.
+
+    Args:
+        longest: scalar int tensor. Tokens of the longest text.
+        length: int. Tokens that it is packed to.
+
+    Returns:
+        A scalar int tensor, the smallest of 16, 32, 64 and so on, at most
+        `length`, that holds the longest.
+    """
+    buckets = [length]
+    while buckets[0] > 16:
+        # The largest power of two below the first.
+        buckets.insert(0, max(16, 1 << (buckets[0] - 1).bit_length() - 1))
+    buckets = tf.constant(buckets)
+    return tf.reduce_min(tf.where(buckets >= longest, buckets, length))
+
+
+def cut_to_bucket(x, y, sample_weight):
+    """Leaves out padding behind the bucket that holds all texts of a batch."""
+    counts = tf.reduce_sum(tf.cast(x["padding_mask"], tf.int32), axis=-1)
+    bucket = text_bucket(tf.reduce_max(counts), y.shape[-1])
+    return tf.nest.map_structure(
+        lambda values: values[..., :bucket], (x, y, sample_weight)
+    )
+
+
 def zero_from(token_ids, first):
     """Token ids with zeros for those from `first` on."""
     return token_ids * tf.cast(token_ids < first, token_ids.dtype)

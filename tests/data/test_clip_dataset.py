@@ -312,6 +312,28 @@ class TestBatches:
         np.testing.assert_array_equal(loud, present.repeat(2, axis=1))
         assert not x["pixel_values"].numpy()[~present.repeat(2, axis=1)].any()
 
+    def test_all_batches_may_have_one_shape(self, manifest):
+        preprocessor = TinyPreprocessor()
+        preprocessor.sequence_length = 16
+        asked = []
+
+        def preprocess_clip(videos, audio, num_snippets):
+            asked.append(num_snippets)
+            return TinyPreprocessor.preprocess_clip(preprocessor, videos, audio)
+
+        def preprocess_texts(prompts, responses, sequence_length):
+            asked.append(sequence_length)
+            return TinyPreprocessor.preprocess_texts(
+                preprocessor, prompts, responses
+            )
+
+        preprocessor.preprocess_clip = preprocess_clip
+        preprocessor.preprocess_texts = preprocess_texts
+        clip_dataset(manifest, preprocessor, batch_size=4, num_snippets=7)
+        assert asked == [7, 16]
+        with pytest.raises(ValueError, match="clips that are preprocessed"):
+            clip_dataset(manifest, batch_size=4, num_snippets=7)
+
     def test_texts_that_fill_up_weigh_nothing(self, manifest):
         preprocessor = TinyPreprocessor()
         (batch,) = clip_dataset(

@@ -489,11 +489,31 @@ def test_texts_are_packed_and_shifted(preprocessor):
     np.testing.assert_array_equal(x["token_ids"][:8], packed)
     np.testing.assert_array_equal(y[:7], packed[1:])
     np.testing.assert_array_equal(
-        sample_weight, [0, 0, 0, 1, 1, 1, 1] + [0] * 17
+        sample_weight, [0, 0, 0, 1, 1, 1, 1] + [0] * 9
     )
-    np.testing.assert_array_equal(x["padding_mask"], [1] * 8 + [0] * 16)
-    assert x["token_ids"].shape == y.shape == sample_weight.shape == (24,)
+    np.testing.assert_array_equal(x["padding_mask"], [1] * 8 + [0] * 8)
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (16,)
     assert not x["token_ids"][8:].any() and not y[7:].any()
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    "response, length", [("z" * 11, 16), ("z" * 13, 24), ("z" * 20, 24)]
+)
+def test_texts_are_padded_as_far_as_the_longest_needs(response, length):
+    # With start and separator; the end is only to be learned.
+    preprocessor = small_models.build_preprocessor(sequence_length=24)
+    texts = {"prompts": ["ab", "c"], "responses": [response, "d"]}
+    x, y, sample_weight = preprocessor(texts)
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (2, length)
+    whole = preprocessor(texts, sequence_length=24)
+    for mine, its in zip(
+        keras.tree.flatten((x, y, sample_weight)),
+        keras.tree.flatten(whole),
+        strict=True,
+    ):
+        its = its[:, :length] if its.shape[-1] == 24 else its
+        np.testing.assert_array_equal(mine, its)
 
 
 def test_what_is_learned_is_the_response_and_the_end(preprocessor):
@@ -509,7 +529,7 @@ def test_several_texts_a_clip(preprocessor):
             "responses": [["d", "e"], ["f", "g"]],
         }
     )
-    assert x["token_ids"].shape == y.shape == sample_weight.shape == (2, 2, 24)
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (2, 2, 16)
     assert x["audio_features"].shape == (2, AUDIO_FRAMES, MELS)
     np.testing.assert_array_equal(
         x["token_ids"][1, :, :5],
@@ -707,7 +727,7 @@ def test_any_tokenizer_packs_texts(build):
     prompts = ["what is heard ?", "a bell ?"]
     responses = ["a bell", ""]
     x, y, sample_weight = preprocessor(
-        {"prompts": prompts, "responses": responses}
+        {"prompts": prompts, "responses": responses}, sequence_length=40
     )
     start, end = tokenizer.start_token_id, tokenizer.end_token_id
     for row, (prompt, response) in enumerate(

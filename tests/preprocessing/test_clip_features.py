@@ -73,11 +73,18 @@ def test_video_ends_with_its_last_frame_and_audio_with_silence():
     np.testing.assert_array_equal(sums, [3, 7, 11, 0, 0, 0, 0, 0, 0, 0])
 
 
-def test_what_is_over_is_cut():
-    features = converted(video(*range(4)), np.ones(21), num_snippets=1)
-    assert features["pixel_values"].shape[0] == FRAMES
-    assert features["audio_features"].shape[0] == AUDIO_FRAMES
-    np.testing.assert_array_equal(features["audio_mask"], [True])
+def test_a_clip_that_is_too_long_is_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="A clip has"):
+        converted(video(*range(4)), np.ones(21), num_snippets=1)
+
+
+def test_long_clips_are_filled_up_to_a_bucket():
+    features = converted(video(*range(2 * 9)), np.ones(10 * 9))
+    present = [True] * 9 + [False]
+    np.testing.assert_array_equal(features["video_mask"], present)
+    np.testing.assert_array_equal(features["audio_mask"], present)
+    assert len(features["pixel_values"]) == 10 * FRAMES
+    assert len(features["audio_features"]) == 10 * AUDIO_FRAMES
 
 
 def test_a_clip_can_be_filled_up():

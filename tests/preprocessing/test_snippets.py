@@ -66,3 +66,19 @@ def test_mask_of_the_first_snippets():
     np.testing.assert_array_equal(
         snippets.first_snippets(2, 4), [True, True, False, False]
     )
+
+
+def test_buckets_are_four_an_octave():
+    counts = np.arange(1, 3000)
+    buckets = snippets.snippet_bucket(counts).numpy()
+    assert sorted(set(buckets[:64])) == [
+        *range(1, 9),
+        *(10, 12, 14, 16),
+        *(20, 24, 28, 32),
+        *(40, 48, 56, 64),
+    ]
+    # Never less than the clip, and less than a quarter more.
+    assert (buckets >= counts).all()
+    assert (buckets - counts < counts / 4).all()
+    # What is in a bucket stays there.
+    np.testing.assert_array_equal(snippets.snippet_bucket(buckets), buckets)

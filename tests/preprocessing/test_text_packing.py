@@ -110,3 +110,19 @@ def test_next_tokens_are_shifted_by_one():
     np.testing.assert_array_equal(y, [[1, 4, 8, 0]])
     np.testing.assert_array_equal(sample_weight, [[0.0, 1.0, 1.0, 0.0]])
     assert sample_weight.dtype == tf.float32
+
+
+@pytest.mark.parametrize(
+    "longest, length, bucket",
+    [
+        (0, 128, 16),
+        (16, 128, 16),
+        (17, 128, 32),
+        (65, 128, 128),
+        (65, 100, 100),
+        (20, 24, 24),
+        (9, 12, 12),
+    ],
+)
+def test_texts_are_cut_to_a_bucket(longest, length, bucket):
+    assert int(text_packing.text_bucket(longest, length)) == bucket

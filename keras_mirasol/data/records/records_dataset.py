@@ -37,6 +37,7 @@ def records_dataset(
     num_parallel=None,
     drop_remainder=False,
     shard=None,
+    num_snippets=None,
 ):
     """Makes a `tf.data.Dataset` of the records that `write_records` wrote.
 
@@ -64,6 +65,7 @@ def records_dataset(
         drop_remainder: bool. Defaults to `False`.
         shard: pair of ints, `(index, count)`. Only the shards that hold clips
             of this part are read. Defaults to `None`: all clips.
+        num_snippets: int. Defaults to `None`, what the clips need.
 
         See `clip_dataset` for more about them.
 
@@ -98,6 +100,7 @@ def records_dataset(
         modality_dropout=modality_dropout,
         num_parallel=num_parallel,
         drop_remainder=drop_remainder,
+        num_snippets=num_snippets,
     )
 
 
