@@ -65,8 +65,8 @@ class MirasolCausalLMPreprocessor(
             - `"responses"`: likewise.
         y, sample_weight: not used; they are made of the responses.
         sequence_length: int. Tokens that texts are padded to. Defaults to
-            `None`: as many as the texts need, as said above, and those of
-            the preprocessor for single clips of a `tf.data` pipeline.
+            `None`: as many as the texts of a batch need, as said above, and
+            those of the preprocessor for a single clip.
 
     Returns:
         A tuple `(x, y, sample_weight)`. `x` is a dict with the inputs of
@@ -219,17 +219,18 @@ class MirasolCausalLMPreprocessor(
         if isinstance(x, dict) and any(map(is_symbolic, x.values())):
             is_single = check_symbolic_inputs(x)
             clips = self._convert_symbolic(x, is_single)
-            if is_single:
-                # Of one length, for they may be put in a batch later.
-                sequence_length = sequence_length or self.sequence_length
             texts = self.preprocess_texts(
-                x["prompts"], x["responses"], sequence_length
+                x["prompts"],
+                x["responses"],
+                self._padded_length(sequence_length, is_single),
             )
         else:
             batch = standardize_inputs(x, needs_responses=True)
             clips = self._preprocess_batch(batch)
             texts = self.preprocess_texts(
-                batch.prompts, batch.responses, sequence_length
+                batch.prompts,
+                batch.responses,
+                self._padded_length(sequence_length, batch.is_single),
             )
             if batch.is_single:
                 clips, texts = keras.tree.map_structure(
@@ -237,6 +238,11 @@ class MirasolCausalLMPreprocessor(
                 )
         x_texts, y, sample_weight = texts
         return {**clips, **x_texts}, y, sample_weight
+
+    def _padded_length(self, sequence_length, is_single):
+        """Tokens that texts are padded to; `None` for what a batch needs."""
+        # Single clips may be put in a batch later.
+        return sequence_length or (self.sequence_length if is_single else None)
 
     def _convert_symbolic(self, x, is_single):
         """Features of a clip, or of a batch of clips, in a graph."""

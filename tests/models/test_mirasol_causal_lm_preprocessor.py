@@ -489,10 +489,10 @@ def test_texts_are_packed_and_shifted(preprocessor):
     np.testing.assert_array_equal(x["token_ids"][:8], packed)
     np.testing.assert_array_equal(y[:7], packed[1:])
     np.testing.assert_array_equal(
-        sample_weight, [0, 0, 0, 1, 1, 1, 1] + [0] * 9
+        sample_weight, [0, 0, 0, 1, 1, 1, 1] + [0] * 17
     )
-    np.testing.assert_array_equal(x["padding_mask"], [1] * 8 + [0] * 8)
-    assert x["token_ids"].shape == y.shape == sample_weight.shape == (16,)
+    np.testing.assert_array_equal(x["padding_mask"], [1] * 8 + [0] * 16)
+    assert x["token_ids"].shape == y.shape == sample_weight.shape == (24,)
     assert not x["token_ids"][8:].any() and not y[7:].any()
 
 
