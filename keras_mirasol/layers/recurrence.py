@@ -45,6 +45,18 @@ class Recurrence(keras.layers.Layer):
         )
         return _time_first(outputs), state
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cell": keras.layers.serialize(self.cell),
+            "recompute": self.recompute,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        cell = keras.layers.deserialize(config["cell"])
+        return cls(**{**config, "cell": cell})
+
 
 def recur(step, layers, inputs, state, recompute=True):
     """Goes through inputs step by step, in a loop that is compiled once.
