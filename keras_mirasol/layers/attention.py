@@ -31,7 +31,7 @@ class Attention(keras.layers.Layer):
     Call arguments:
         x: tensor of shape `(batch, length, features)`, or one row for all rows
             of `key_values`.
-        key_values: tensor of shape `(batch, 2, memory_length, num_heads,
+        key_values: tensor of shape `(batch, 2, num_heads, memory_length,
             head_dim)`, made by `key_values()`. Defaults to that of `x`.
         attention_mask: bool tensor that broadcasts to `(batch, num_heads,
             length, memory_length)`, `True` where `x` may attend.
@@ -110,10 +110,12 @@ class Attention(keras.layers.Layer):
             start: int or scalar int tensor. Position of `memory[:, 0]`.
 
         Returns:
-            A tensor of shape `(batch, 2, memory_length, num_heads, head_dim)`.
+            A tensor of shape `(batch, 2, num_heads, memory_length, head_dim)`.
         """
         key = self._rotated(self._heads(self.key(memory)), start)
-        return ops.stack([key, self._heads(self.value(memory))], axis=1)
+        kept = ops.stack([key, self._heads(self.value(memory))], axis=1)
+        # Heads first, as products want them: what is kept is read many times.
+        return ops.swapaxes(kept, 2, 3)
 
     def call(
         self,
@@ -130,8 +132,8 @@ class Attention(keras.layers.Layer):
         attended = ops.dot_product_attention(
             # A query that all rows share is projected once.
             ops.broadcast_to(query, (batch, *ops.shape(query)[1:])),
-            key_values[:, 0],
-            key_values[:, 1],
+            ops.swapaxes(key_values[:, 0], 1, 2),
+            ops.swapaxes(key_values[:, 1], 1, 2),
             mask=attention_mask,
         )
         return self.output_dropout(

@@ -163,7 +163,7 @@ class SnippetTransformer(keras.layers.Layer):
         x = ops.reshape(x, (batch, count * m, self.dim))
         attended, places = snippets, None
         if caches is not None:
-            num_slots = caches[0].shape[2] // m
+            num_slots = caches[0].shape[3] // m
             num_sinks = _check_slots(
                 num_slots, window, num_sinks, joint_tokens.shape[1]
             )

@@ -141,7 +141,7 @@ class TextDecoder(keras.layers.Layer):
         new = self.transformer.memory_key_values(latents)
         return {
             "memory_key_values": [
-                write_at(key_values, values, places, axis=2)
+                write_at(key_values, values, places, axis=3)
                 for key_values, values in zip(
                     memory["memory_key_values"], new, strict=True
                 )
@@ -168,7 +168,7 @@ class TextDecoder(keras.layers.Layer):
             A pair of the outputs and the updated caches.
         """
         rows = start + ops.arange(ops.shape(x)[1], dtype="int32")
-        columns = ops.arange(caches[0].shape[2], dtype="int32")
+        columns = ops.arange(caches[0].shape[3], dtype="int32")
         causal = (columns[None, :] <= rows[:, None])[None, None]
         return self.transformer(
             x,

@@ -98,7 +98,7 @@ class Transformer(keras.layers.Layer):
     def empty_caches(self, batch_size, max_length):
         """Caches of `max_length` positions for calls with `caches`."""
         head_dim = self.dim // self.num_heads
-        shape = (batch_size, 2, max_length, self.num_heads, head_dim)
+        shape = (batch_size, 2, self.num_heads, max_length, head_dim)
         return [ops.zeros(shape, self.compute_dtype) for _ in self.blocks]
 
     def memory_key_values(self, memory):

@@ -36,7 +36,7 @@ class TransformerBlock(keras.layers.Layer):
         x: tensor of shape `(batch, length, dim)`.
         attention_mask: bool tensor that broadcasts to `(batch, heads, length,
             keys)`, `True` where `x` may attend.
-        cache: tensor of shape `(batch, 2, max_length, heads, head_dim)`, the
+        cache: tensor of shape `(batch, 2, heads, max_length, head_dim)`, the
             keys and values up to `start`. Defaults to `None`, no cache.
         start: int or scalar int tensor. Position of `x[:, 0]`.
         cache_places: int tensor of shape `(batch, length)`. Where each row of
@@ -199,9 +199,9 @@ class TransformerBlock(keras.layers.Layer):
 def _write(cache, key_values, start, places):
     _check_room(cache, key_values, start)
     if places is not None:
-        return write_at(cache, key_values, places, axis=2)
+        return write_at(cache, key_values, places, axis=3)
     return ops.slice_update(
-        cache, (0, 0, start, 0, 0), ops.cast(key_values, cache.dtype)
+        cache, (0, 0, 0, start, 0), ops.cast(key_values, cache.dtype)
     )
 
 
@@ -214,7 +214,7 @@ def _last_rows(attention_mask, kept):
 
 def _check_room(cache, key_values, start):
     """Refuses a cache that is too short; backends would clip `start`."""
-    room, length = cache.shape[2], key_values.shape[2]
+    room, length = cache.shape[3], key_values.shape[3]
     if isinstance(start, int) and length is not None and start + length > room:
         raise ValueError(
             f"A cache of {room} positions has no room for {length} from "

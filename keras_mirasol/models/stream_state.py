@@ -101,7 +101,7 @@ def with_room(backbone, state, num_slots):
 
     def longer(key_values):
         return [
-            ops.pad(x, [(0, 0), (0, 0), (0, tokens), (0, 0), (0, 0)])
+            ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, tokens), (0, 0)])
             for x in key_values
         ]
 

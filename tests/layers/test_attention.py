@@ -78,7 +78,7 @@ def test_kept_key_values_give_what_computing_them_gives(normal):
     whole = attend(x)
     kept = ops.concatenate(
         [layer.key_values(x[:, :1]), layer.key_values(x[:, 1:], start=1)],
-        axis=2,
+        axis=3,
     )
     assert_close(attend(x, key_values=kept), whole)
     assert_close(
