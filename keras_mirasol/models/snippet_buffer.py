@@ -111,7 +111,11 @@ class SnippetBuffer:
             # A copy, or all that ever came would be kept.
             self._waiting[modality] = waiting[count * span :].copy()
         features = self._preprocessor.preprocess_clip(
-            taken["video"], taken["audio"], None, self._context
+            taken["video"],
+            taken["audio"],
+            # No more than there are; an array, not to be traced for each.
+            np.array(count, "int32"),
+            self._context,
         )
         if len(taken["audio"]):
             self._context = taken["audio"][-len(self._context) :].copy()

@@ -42,6 +42,15 @@ def test_features_are_those_of_the_whole_clip(buffer, preprocessor):
     assert buffer.num_snippets == 6
 
 
+def test_many_snippets_at_once_are_not_filled_up(buffer):
+    clip = small_models.random_clip(9)
+    buffer.push(clip["videos"], clip["audio"])
+    features = buffer.take()
+    assert features["video_mask"].tolist() == [True] * 9
+    assert len(features["pixel_values"]) == 9 * FRAMES
+    assert buffer.num_snippets == 9
+
+
 def test_a_snippet_waits_for_both(buffer):
     clip = small_models.random_clip(3)
     buffer.push(clip["videos"], NO_AUDIO)
