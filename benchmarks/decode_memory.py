@@ -31,6 +31,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from measuring import machine
 
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
@@ -128,8 +129,7 @@ def main():
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, "
-        + " ".join(platform.libc_ver()),
+        "machine": f"{machine()}, {' '.join(platform.libc_ver())}",
     }
     if list(figures) == list(FIGURES):
         settings.out.parent.mkdir(exist_ok=True)

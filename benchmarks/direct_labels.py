@@ -20,7 +20,6 @@ a minute:
 import argparse
 import functools
 import json
-import os
 import platform
 import runpy
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
+from measuring import machine
 
 from keras_mirasol.data import sounding_shapes
 from keras_mirasol.layers import AudioEncoder
@@ -449,7 +449,7 @@ def main():
             "backend": keras.backend.backend(),
             "python": platform.python_version(),
         },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report, indent=1) + "\n")

@@ -11,7 +11,6 @@ same on a machine with other work. Writes `benchmarks/results/forward_3b.json`.
 
 import argparse
 import json
-import os
 import platform
 import resource
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from measuring import machine
 
 from keras_mirasol.models import MirasolCausalLM
 from keras_mirasol.version import __version__
@@ -84,7 +84,7 @@ def main():
             "keras": keras.__version__,
             "python": platform.python_version(),
         },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     print(json.dumps(report, indent=1))
     settings.out.parent.mkdir(exist_ok=True)

@@ -39,6 +39,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from measuring import machine
 
 from keras_mirasol.data import iter_clip
 from keras_mirasol.data import load_clip
@@ -612,7 +613,7 @@ def main():
             "ffmpeg": av.ffmpeg_version_info,
             "python": platform.python_version(),
         },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     print(table({**report["by_container"], "total": report["total"]}))
     settings.out.parent.mkdir(exist_ok=True)

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -22,6 +21,8 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+from measuring import machine
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -138,7 +139,7 @@ def main():
         "left_behind": left,
         "files_as_undisturbed": same_files,
         "each_clip_once": once,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")

@@ -16,7 +16,6 @@ import gc
 import itertools
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -24,6 +23,9 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from measuring import machine
+from measuring import resident
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -213,13 +215,6 @@ def compare(folder, preprocessor, num_clips, rounds):
     }
 
 
-def resident():
-    """MiB of this process in memory."""
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def watch_memory(manifest, records, preprocessor, num_clips):
     """MiB in memory on the way through so many clips."""
     result = {}
@@ -309,7 +304,7 @@ def main():
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")

@@ -11,11 +11,12 @@ and writes `benchmarks/results/same_answers.json`.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from measuring import machine
 
 BACKENDS = ("jax", "tensorflow", "torch")
 RESULT = Path(__file__).parent / "results" / "same_answers.json"
@@ -80,7 +81,7 @@ def main():
             for backend, output in outputs.items()
         },
         "keras": outputs["jax"]["keras"],
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": machine(),
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report, indent=1) + "\n")

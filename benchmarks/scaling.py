@@ -194,10 +194,10 @@ def measure_clips(models, frames, rounds):
             snippets = frames // model.backbone.frames_per_snippet
             program, function = model.program(measure, snippets)
             figures[name] = {
-                "gflops": round(program.flops / 1e9, 3)
+                "gflops": round(program.flops / 1e9, 6)
                 if model.counts_operations
                 else None,
-                "mib": round(program.mib, 1),
+                "mib": round(program.mib, 3),
                 "seconds": None,
             }
             if program.mib < LARGEST_SHARE_OF_MEMORY * memory:
@@ -334,8 +334,8 @@ def stream_program(backbone):
         with_weights(backbone, step), weights_of(backbone), state, snippets
     )
     return {
-        "gflops": round(program.flops / 1e9, 3),
-        "mib": round(program.mib, 1),
+        "gflops": round(program.flops / 1e9, 6),
+        "mib": round(program.mib, 3),
     }
 
 

@@ -40,7 +40,7 @@ def test_measures_of_clips_grow_with_them(monkeypatch):
     models = {"flat": benchmark().Measured(small_models.build_backbone())}
     few, many = (
         benchmark().measure_clips(models, frames, rounds=1)
-        for frames in (4, 64)
+        for frames in (4, 128)
     )
     for measure in benchmark().MEASURES:
         before, after = few[measure]["flat"], many[measure]["flat"]
@@ -51,7 +51,7 @@ def test_measures_of_clips_grow_with_them(monkeypatch):
     assert [line.split()[:3] for line in lines] == [
         [measure, "flat", frames]
         for measure in ("encode", "text")
-        for frames in ("4", "64")
+        for frames in ("4", "128")
     ]
 
 

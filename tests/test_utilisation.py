@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 from scripts import load_script
@@ -13,12 +14,18 @@ def benchmark():
     return load_script("benchmarks/utilisation.py")
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="it is not measured"
+)
 def test_passes_run_beside_products(monkeypatch):
-    models = {"small": (BACKBONE, 2, 2, 4, True)}
+    # JAX would take long to compile a training step.
+    train = keras.backend.backend() == "torch"
+    models = {"small": (BACKBONE, 2, 2, 4, train)}
     monkeypatch.setattr(benchmark(), "QUICK_MODELS", models)
     monkeypatch.setattr(benchmark(), "QUICK_PRODUCTS", (8, 16))
     measured = benchmark().measure(rounds=1, quick=True)
-    assert [row["pass"] for row in measured["rows"]] == ["forward", "train"]
+    passes = [row["pass"] for row in measured["rows"]]
+    assert passes == (["forward", "train"] if train else ["forward"])
     for row in measured["rows"]:
         assert (row["model"], row["clips"], row["snippets"]) == ("small", 2, 2)
         assert row["seconds"] > 0
