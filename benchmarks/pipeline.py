@@ -24,9 +24,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from measuring import machine
-from measuring import resident
-
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import av
@@ -34,6 +31,8 @@ import grain
 import keras
 import numpy as np
 import tensorflow as tf
+from measuring import machine
+from measuring import resident
 
 import keras_mirasol
 from keras_mirasol import data
