@@ -167,7 +167,7 @@ def test_predict_gives_what_each_objective_reads(trained, encoded):
         {**CLIPS, **QUESTIONS}, batch_size=2, verbose=0
     )
     assert {key: value.shape for key, value in outputs.items()} == {
-        "logits": (2, 2, 24, 258),
+        "logits": (2, 2, 16, 258),
         "joint_tokens": (2, 2, 2, 16),
         "predicted_joint_tokens": (2, 2, 2, 16),
         "frames": (2, 2, FRAMES, SIZE // 4, SIZE // 4, 3),
@@ -185,7 +185,7 @@ def test_texts_that_share_a_clip_are_as_if_it_were_repeated(trained):
         trained.task.backbone.token_embedding.embeddings
     )
     np.testing.assert_allclose(
-        logits.reshape(4, 24, 258),
+        logits.reshape(4, 16, 258),
         alone["sequence_output"] @ embeddings.T,
         rtol=1e-4,
         atol=1e-4,
