@@ -124,10 +124,9 @@ class MirasolStream:
             self._buffers = [self._empty_buffer() for _ in range(self._rows)]
             return
         self._check_index(index)
-        num_slots = num_slots_of(backbone, self._state)
         self._state = choose_rows(
             ops.arange(self._rows) == index,
-            empty_state(backbone, self._rows, num_slots),
+            empty_state(backbone, self._rows, self._num_slots()),
             self._state,
         )
         self._buffers[index] = self._empty_buffer()
@@ -297,11 +296,9 @@ class MirasolStream:
                 f"settings: {saved}. This stream has {own}. Make the stream "
                 "with the task and the arguments of the one that was saved."
             )
-        tokens = arrays["state/memory/memory_mask"].shape[1] - 1
         backbone = self.task.backbone
-        state = empty_state(
-            backbone, self._rows, tokens // backbone.num_joint_tokens
-        )
+        num_slots = num_slots_of(backbone, arrays["state/memory/memory_mask"])
+        state = empty_state(backbone, self._rows, num_slots)
         self._state = keras.tree.pack_sequence_as(
             state,
             [
@@ -377,9 +374,14 @@ class MirasolStream:
             ]
         )
 
+    def _num_slots(self):
+        """How many snippets there is room for."""
+        memory_mask = self._state["memory"]["memory_mask"]
+        return num_slots_of(self.task.backbone, memory_mask)
+
     def _make_room(self):
         most = max(buffer.num_snippets for buffer in self._buffers)
-        num_slots = room = num_slots_of(self.task.backbone, self._state)
+        num_slots = room = self._num_slots()
         while self.window is None and room < most:
             room *= 2
         if room > num_slots:

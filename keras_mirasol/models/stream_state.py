@@ -66,7 +66,8 @@ def observe_snippet(backbone, state, snippets, window=None, num_sinks=0):
         window=window,
         num_sinks=num_sinks,
     )
-    slots = slot_of(count, num_slots_of(backbone, state), num_sinks)
+    num_slots = num_slots_of(backbone, state["memory"]["memory_mask"])
+    slots = slot_of(count, num_slots, num_sinks)
     after = {
         "num_snippets": count + 1,
         "latent_caches": latent_caches,
@@ -96,7 +97,8 @@ def choose_rows(is_chosen, chosen, others):
 
 def with_room(backbone, state, num_slots):
     """A state without a window, with empty slots up to so many."""
-    missing = num_slots - num_slots_of(backbone, state)
+    memory = state["memory"]
+    missing = num_slots - num_slots_of(backbone, memory["memory_mask"])
     tokens = missing * backbone.num_joint_tokens
 
     def longer(key_values):
@@ -105,7 +107,6 @@ def with_room(backbone, state, num_slots):
             for x in key_values
         ]
 
-    memory = state["memory"]
     return {
         **state,
         "latent_caches": longer(state["latent_caches"]),
@@ -120,8 +121,7 @@ def with_room(backbone, state, num_slots):
     }
 
 
-def num_slots_of(backbone, state):
-    """How many snippets a state has room for."""
+def num_slots_of(backbone, memory_mask):
+    """How many snippets there is room for, by the mask of the memory."""
     # The first is the null token.
-    tokens = state["memory"]["memory_mask"].shape[1] - 1
-    return tokens // backbone.num_joint_tokens
+    return (memory_mask.shape[1] - 1) // backbone.num_joint_tokens
