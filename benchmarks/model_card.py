@@ -128,7 +128,9 @@ def clip_flops(backbone, num_snippets):
     combined = (
         product(video, encoder.dim, combiner.dim)
         + product(audio, backbone.audio_encoder.dim, combiner.dim)
-        + transformer_flops(combiner.transformer, video + audio + joint)
+        + transformer_flops(
+            combiner.transformer, video + audio + joint, kept=joint
+        )
     )
     return {
         "video encoder": num_snippets
@@ -166,12 +168,22 @@ def embedding_flops(backbone):
     return flops
 
 
-def transformer_flops(transformer, length):
-    """Operations of blocks of self attention and MLP over `length` tokens."""
+def transformer_flops(transformer, length, kept=None):
+    """Operations of blocks of self attention and MLP over `length` tokens.
+
+    The last block transforms `kept` of them, if not all.
+    """
     dim, mlp_dim = transformer.dim, transformer.mlp_dim
-    attention = 4 * product(length, dim, dim) + 2 * product(length, dim, length)
-    mlp = 2 * product(length, dim, mlp_dim)
-    return transformer.num_layers * (attention + mlp)
+
+    def block(rows):
+        keys_and_values = 2 * product(length, dim, dim)
+        queries_and_outputs = 2 * product(rows, dim, dim)
+        attention = 2 * product(rows, dim, length)
+        mlp = 2 * product(rows, dim, mlp_dim)
+        return keys_and_values + queries_and_outputs + attention + mlp
+
+    last = block(length if kept is None else kept)
+    return (transformer.num_layers - 1) * block(length) + last
 
 
 def product(rows, inner, columns):
