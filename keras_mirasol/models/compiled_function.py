@@ -1,6 +1,8 @@
 """Functions of a model's weights, compiled as each backend does it."""
 
+import collections
 import functools
+import warnings
 
 import keras
 from keras import ops
@@ -45,11 +47,41 @@ def compiled_function(model, function, variables=(), donated=()):
     return call
 
 
+def compiled_step(model, function):
+    """Compiles what a loop in a compiled function calls again and again.
+
+    JAX and TensorFlow compile it with the loop. PyTorch runs loops in Python,
+    where the code of the layers takes longer than what it computes: there, the
+    operations of a step are recorded once it has come `16` times with
+    arguments of the same shapes, and are run alone from then on.
+
+    Args:
+        model: a `keras.Model`.
+        function: a function of nested tensors, given by place, that computes
+            with them and with the weights of the model, without a gradient.
+            It must not decide in Python by the values of tensors, and must
+            not draw or assign.
+
+    Returns:
+        A function of the same arguments.
+
+    Example:
+    ```python
+    step = compiled_step(model, lambda x: 2 * model(x))
+    step(ops.ones((1, 3)))
+    ```
+    """
+    if keras.backend.backend() != "torch" or model.run_eagerly:
+        return function
+    return _RecordedStep(model, function)
+
+
+def _weights(model):
+    return model.trainable_variables + model.non_trainable_variables
+
+
 def _jax(model, function, variables, donated):
     import jax
-
-    def weights():
-        return model.trainable_variables + model.non_trainable_variables
 
     @functools.partial(
         jax.jit,
@@ -59,7 +91,7 @@ def _jax(model, function, variables, donated):
     )
     def stateless(settings, weight_values, values, *args):
         mapping = [
-            *zip(weights(), weight_values, strict=True),
+            *zip(_weights(model), weight_values, strict=True),
             *zip(variables, values, strict=True),
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
@@ -69,7 +101,7 @@ def _jax(model, function, variables, donated):
     def call(*args, **settings):
         outputs, values = stateless(
             tuple(sorted(settings.items())),
-            [weight.value for weight in weights()],
+            [weight.value for weight in _weights(model)],
             [variable.value for variable in variables],
             *args,
         )
@@ -93,3 +125,72 @@ def _torch(model, function, variables, donated):
 
 
 _COMPILE = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}
+
+
+# Recording takes as long as some fifty steps.
+_STEPS_BEFORE_RECORDING = 16
+
+
+class _RecordedStep:
+    """See `compiled_step()`."""
+
+    def __init__(self, model, function):
+        self._model = model
+        self._function = function
+        self._counts = collections.Counter()
+        self._recordings = {}
+
+    def __call__(self, *args):
+        tensors = keras.tree.flatten(args)
+        shapes = tuple((x.shape, x.dtype, x.device) for x in tensors)
+        if shapes not in self._recordings:
+            self._counts[shapes] += 1
+            if self._counts[shapes] <= _STEPS_BEFORE_RECORDING:
+                return self._function(*args)
+            self._recordings[shapes] = self._record(args)
+        run = self._recordings[shapes]
+        return self._function(*args) if run is None else run(tensors)
+
+    def _record(self, args):
+        """What runs the operations, or `None` if they cannot be recorded."""
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        weights = _weights(self._model)
+        structure = None
+
+        def function(*tensors):
+            nonlocal structure
+            values, tensors = tensors[: len(weights)], tensors[len(weights) :]
+            mapping = list(zip(weights, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                structure = self._function(
+                    *keras.tree.pack_sequence_as(args, list(tensors))
+                )
+            return keras.tree.flatten(structure)
+
+        values = [weight.value for weight in weights]
+        try:
+            module = make_fx(function)(*values, *keras.tree.flatten(args))
+        except Exception as error:
+            warnings.warn(
+                "A step of generation could not be recorded on PyTorch and "
+                "runs layer by layer, with the same result, but slowly. A part "
+                "of the model decides in Python by values of tensors: "
+                f"{error}",
+                stacklevel=2,
+            )
+            return None
+        inputs = [n for n in module.graph.nodes if n.op == "placeholder"]
+        read = []
+        for weight, node in zip(weights, inputs, strict=False):
+            if node.users:
+                read.append(weight)
+            else:
+                module.graph.erase_node(node)
+        module.recompile()
+
+        def run(tensors):
+            outputs = module.forward(*[w.value for w in read], *tensors)
+            return keras.tree.pack_sequence_as(structure, outputs)
+
+        return run

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_mirasol import losses
 from keras_mirasol.models.compiled_function import compiled_function
+from keras_mirasol.models.compiled_function import compiled_step
 from keras_mirasol.models.mirasol_stream import MirasolStream
 from keras_mirasol.models.objective_task import ObjectiveTask
 from keras_mirasol.models.objectives import FrameObjective
@@ -17,6 +18,7 @@ from keras_mirasol.models.stream_functions import StreamFunctions
 from keras_mirasol.preprocessing.clip_inputs import dicts_of
 from keras_mirasol.preprocessing.clip_inputs import is_one_clip
 from keras_mirasol.preprocessing.clip_inputs import to_python
+from keras_mirasol.preprocessing.text_packing import bucket_of_prompts
 
 _EXPECTED = 'dict with `"videos"` and/or `"audio"` and `"prompts"`'
 
@@ -125,6 +127,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         """
         super().compile(optimizer, sampler=sampler, **kwargs)
         self._stream_functions = None
+        self._next_logits = compiled_step(self, self.next_logits)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -319,19 +322,25 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             )
 
             def generate(inputs, stop_token_ids=None):
-                # A list may be given, but is no setting to compile for.
-                stops = stop_token_ids and tuple(stop_token_ids)
-                return compiled(inputs, stop_token_ids=stops)
+                return compiled(
+                    inputs,
+                    # A list may be given, but is no setting to compile for.
+                    stop_token_ids=stop_token_ids and tuple(stop_token_ids),
+                    prompt_length=bucket_of_prompts(
+                        ops.convert_to_numpy(inputs["padding_mask"])
+                    ),
+                )
 
             self.generate_function = generate
         return self.generate_function
 
-    def generate_step(self, inputs, stop_token_ids=None):
+    def generate_step(self, inputs, stop_token_ids=None, prompt_length=None):
         """Generates token ids for a batch; the part that is compiled.
 
         Args:
             inputs: dict of the inputs of `MirasolBackbone`.
             stop_token_ids: ints that end an answer, or `None`.
+            prompt_length: int. See `begin_texts()`.
 
         Returns:
             A dict of `"token_ids"` and `"padding_mask"`.
@@ -341,10 +350,16 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             inputs["padding_mask"],
             self.backbone.encode_memory(inputs),
             stop_token_ids,
+            prompt_length,
         )
 
     def continue_texts(
-        self, token_ids, padding_mask, memory, stop_token_ids=None
+        self,
+        token_ids,
+        padding_mask,
+        memory,
+        stop_token_ids=None,
+        prompt_length=None,
     ):
         """Generates token ids from what clips were encoded to.
 
@@ -354,6 +369,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             padding_mask: bool tensor `(texts, length)`, `True` for prompts.
             memory: what `TextDecoder.encode_memory()` returned.
             stop_token_ids: ints that end an answer, or `None`.
+            prompt_length: int. See `begin_texts()`.
 
         Returns:
             A dict of `"token_ids"` and `"padding_mask"`.
@@ -361,9 +377,9 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         padding_mask = ops.cast(padding_mask, "bool")
 
         def next(prompt, caches, index):
-            return self.next_logits(prompt, memory, caches, index)
+            return self._next_logits(prompt, memory, caches, index)
 
-        hidden, caches = self.begin_texts(token_ids, memory)
+        hidden, caches = self.begin_texts(token_ids, memory, prompt_length)
         token_ids = self.sampler(
             next=next,
             prompt=token_ids,
@@ -382,19 +398,25 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             ),
         }
 
-    def begin_texts(self, token_ids, memory):
+    def begin_texts(self, token_ids, memory, prompt_length=None):
         """Fills caches with prompts; what is behind them is overwritten.
 
         Args:
             token_ids: int tensor `(texts, length)`.
             memory: what `TextDecoder.encode_memory()` returned.
+            prompt_length: int. So many tokens hold all prompts; no more are
+                read. Defaults to `None`, all are.
 
         Returns:
-            A pair of the hidden states `(texts, length, text_hidden_dim)` and
-            the caches.
+            A pair of the hidden states `(texts, length, text_hidden_dim)`,
+            zeros where no token was read, and the caches.
         """
         caches = self.backbone.text_decoder.empty_caches(*ops.shape(token_ids))
-        return self._decode(token_ids, memory, caches, 0)
+        hidden, caches = self._decode(
+            token_ids[:, :prompt_length], memory, caches, 0
+        )
+        left = ops.shape(token_ids)[1] - ops.shape(hidden)[1]
+        return ops.pad(hidden, ((0, 0), (0, left), (0, 0))), caches
 
     def next_logits(self, token_ids, memory, caches, index):
         """What may follow the tokens before `index`.
@@ -409,9 +431,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             Logits `(texts, vocabulary_size)`, hidden states `(texts,
             text_hidden_dim)` and the caches.
         """
-        last = ops.slice(
-            token_ids, (0, index - 1), (ops.shape(token_ids)[0], 1)
-        )
+        last = ops.take(token_ids, ops.reshape(index - 1, (1,)), axis=1)
         hidden, caches = self._decode(last, memory, caches, index - 1)
         logits = self.backbone.token_embedding(hidden, reverse=True)
         return logits[:, 0], hidden[:, 0], caches

@@ -17,6 +17,7 @@ from keras_mirasol.preprocessing.absent import NO_AUDIO
 from keras_mirasol.preprocessing.absent import NO_VIDEO
 from keras_mirasol.preprocessing.clip_inputs import clip_signals
 from keras_mirasol.preprocessing.clip_inputs import count_clips
+from keras_mirasol.preprocessing.text_packing import bucket_of_prompts
 
 MODALITIES = ("video", "audio")
 # What stands for a character whose bytes are not all there.
@@ -244,6 +245,7 @@ class MirasolStream:
             texts["padding_mask"],
             self._state["memory"],
             stop_token_ids=stops,
+            prompt_length=bucket_of_prompts(texts["padding_mask"]),
         )
         answer_mask = ops.convert_to_numpy(outputs["padding_mask"])
         answers = self.task.preprocessor.generate_postprocess(
@@ -441,7 +443,9 @@ class MirasolStream:
         token_ids, padding_mask = texts["token_ids"], texts["padding_mask"]
         prompt_lengths = padding_mask.sum(axis=1)
         rows, length = token_ids.shape
-        _, caches = functions.begin_texts(token_ids, memory)
+        _, caches = functions.begin_texts(
+            token_ids, memory, prompt_length=bucket_of_prompts(padding_mask)
+        )
         answers, told = [[] for _ in range(rows)], [""] * rows
         has_ended = [False] * rows
         for index in range(prompt_lengths.min(), length):

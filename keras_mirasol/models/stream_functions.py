@@ -6,6 +6,7 @@ import keras_hub
 from keras import ops
 
 from keras_mirasol.models.compiled_function import compiled_function
+from keras_mirasol.models.compiled_function import compiled_step
 from keras_mirasol.models.stream_state import observe_snippet
 
 
@@ -28,12 +29,11 @@ class StreamFunctions:
             task, task.continue_texts, variables=sampler.variables
         )
         self.begin_texts = compiled_function(task, task.begin_texts)
+        next_logits = compiled_step(task, task.next_logits)
 
         def next_tokens(token_ids, padding_mask, memory, caches, index):
             """Goes on by one token, where the prompts do not say it."""
-            logits, _, caches = task.next_logits(
-                token_ids, memory, caches, index
-            )
+            logits, _, caches = next_logits(token_ids, memory, caches, index)
             tokens = sampler.get_next_token(
                 sampler.compute_probabilities(logits)
             )

@@ -1,5 +1,6 @@
 """Prompts and responses to token ids, in a TensorFlow graph."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -100,12 +101,30 @@ def text_bucket(longest, length):
         A scalar int tensor, the smallest of 16, 32, 64 and so on, at most
         `length`, that holds the longest.
     """
+    buckets = tf.constant(_buckets(length))
+    return tf.reduce_min(tf.where(buckets >= longest, buckets, length))
+
+
+def bucket_of_prompts(padding_mask):
+    """The number of tokens that hold all prompts of a batch.
+
+    Args:
+        padding_mask: bool array `(texts, length)`.
+
+    Returns:
+        An int, one of those of `text_bucket()`.
+    """
+    longest = np.max(np.sum(padding_mask, axis=-1))
+    length = padding_mask.shape[-1]
+    return next(b for b in _buckets(length) if b >= longest)
+
+
+def _buckets(length):
     buckets = [length]
     while buckets[0] > 16:
         # The largest power of two below the first.
         buckets.insert(0, max(16, 1 << (buckets[0] - 1).bit_length() - 1))
-    buckets = tf.constant(buckets)
-    return tf.reduce_min(tf.where(buckets >= longest, buckets, length))
+    return buckets
 
 
 def cut_to_bucket(x, y, sample_weight):

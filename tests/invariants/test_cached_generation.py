@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import small_models
 
-LENGTH = 12
+# Longer than the prompts' bucket, and than what PyTorch takes to record a step.
+LENGTH = 40
 PROMPTS = [3, 7, 3, 4]  # tokens; the first two are about one clip
 
 
@@ -45,7 +46,7 @@ def _recompute(task, inputs):
 def test_cached_answers_are_those_of_the_whole_sequence(task, inputs):
     expected, margin = _recompute(task, inputs)
     # No tie that rounding could decide, and texts that are worth comparing.
-    assert margin > 1e-3
+    assert margin > 1e-4
     answers = [
         row[length:].tolist()
         for row, length in zip(expected, PROMPTS, strict=True)

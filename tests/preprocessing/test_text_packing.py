@@ -83,6 +83,15 @@ def test_a_text_that_does_not_fit_is_refused(prompts, responses, length, words):
         _pack(prompts, responses, length)
 
 
+@pytest.mark.parametrize(
+    "longest, bucket", [(1, 16), (16, 16), (17, 32), (33, 40), (40, 40)]
+)
+def test_prompts_are_read_to_the_bucket_that_holds_them(longest, bucket):
+    lengths = np.array([[1], [longest]])
+    padding_mask = np.arange(40) < lengths
+    assert text_packing.bucket_of_prompts(padding_mask) == bucket
+
+
 def test_flattened_texts_get_their_shape_back():
     texts = tf.constant([["a", "bb", "c"], ["d", "e", "ff"]])
     flat = text_packing.flatten_texts(texts)
