@@ -1,8 +1,8 @@
 """How fast is the model beside mirasol-pytorch, and how much memory is used?
 
     python -m venv build/peer
-    build/peer/bin/pip install mirasol-pytorch==0.0.16 \\
-        x-transformers==1.27.2 packaging numpy torch
+    build/peer/bin/pip install x-transformers==1.27.2 packaging numpy torch
+    build/peer/bin/pip install mirasol-pytorch==0.0.16
     python benchmarks/peer.py --peer-python build/peer/bin/python
 
 mirasol-pytorch is Phil Wang's partial implementation of Mirasol3B; it runs in
@@ -12,7 +12,8 @@ them; and the peak memory of a process that has only trained so far, of which
 part is what it imports. This model runs on JAX, TensorFlow and PyTorch.
 Every contender is a process; they take turns, as processors change their pace:
 the ratios count, medians of those of each round. Times are those of the peer
-over ours, memory is ours over the peer's.
+over ours, memory is ours over the peer's. The machine should be idle: what runs
+beside slows PyTorch most, whose threads wait for each other.
 
 Sizes are those of the peer's README and its defaults, with more frames: 512
 everywhere, 8 heads of 64, encoders of 2 layers, Combiner of 2 with 3 joint
@@ -56,6 +57,7 @@ from workers import serve
 # Keras is imported by workers alone: what is in memory here is counted in the
 # peak of the processes that it starts.
 
+SET_UP = "\n".join(__doc__.splitlines()[2:5])
 BACKENDS = ("jax", "tensorflow", "torch")
 VARIANTS = ("readme", "equal")
 # Training is first: the peak of memory after it is of nothing else.
@@ -170,7 +172,7 @@ def operations(task, sizes):
 
     def generate():
         answer = task.generate(asked, stop_token_ids=None)
-        keras.ops.convert_to_numpy(answer["token_ids"])
+        return keras.ops.convert_to_numpy(answer["token_ids"])
 
     return {
         "train": lambda: task.train_on_batch(x, y, sample_weight),
@@ -340,9 +342,8 @@ def main():
     if not Path(settings.peer_python).is_file():
         parser.error(
             "--peer-python must be the Python of an environment with "
-            "mirasol-pytorch. There is none at "
-            f"{settings.peer_python}. The first lines of "
-            f"{Path(__file__).name} say how to make it."
+            f"mirasol-pytorch. There is none at {settings.peer_python}. To "
+            f"make it:\n{SET_UP}"
         )
     sizes, rounds, calls = SIZES, settings.rounds, CALLS
     if settings.quick:
