@@ -46,12 +46,13 @@ import sys
 from pathlib import Path
 
 from measuring import machine
+from measuring import peak_resident
 from measuring import random_clips
 from measuring import random_texts
+from measuring import seconds_of_calls
 from measuring import versions
 from measuring import write_result
 from workers import Worker
-from workers import peak_mib
 from workers import serve
 
 # Keras is imported by workers alone: what is in memory here is counted in the
@@ -187,30 +188,38 @@ def serve_ours(sizes):
 
     import keras_mirasol.models  # noqa: F401  What it takes is of the imports.
 
-    imported_mib = peak_mib()
+    imported_mib = peak_resident()
     keras.utils.set_random_seed(0)
     task = build_task(sizes)
-    serve(
-        operations(task, sizes),
-        parameters=task.count_params(),
-        imported_mib=imported_mib,
-    )
+    about = {"parameters": task.count_params(), "imported_mib": imported_mib}
+    timed = operations(task, sizes)
+
+    def answer(operation, calls=None):
+        if operation == "about":
+            return about
+        seconds = seconds_of_calls(timed[operation], calls)
+        return {"seconds": seconds, "peak_mib": peak_resident()}
+
+    serve(answer)
 
 
-def start_workers(peer_python, sizes):
-    """Starts contenders one by one: pairs of their names and `Worker`s."""
+def start_workers(peer_python, sizes, stack):
+    """Workers of the peer's variants and of our backends, by these."""
     sizes = json.dumps(sizes)
-    peer = str(Path(__file__).with_name("peer_mirasol_pytorch.py"))
-    for variant in VARIANTS:
-        yield variant, Worker(peer_python, peer, variant, sizes)
+    peer = Path(__file__).with_name("peer_mirasol_pytorch.py")
+    commands = {variant: [peer_python, peer, variant] for variant in VARIANTS}
     for backend in BACKENDS:
-        yield (
-            backend,
+        commands[backend] = [sys.executable, __file__, "--worker"]
+    return {
+        name: stack.enter_context(
             Worker(
-                *(sys.executable, __file__, "--worker", sizes),
-                KERAS_BACKEND=backend,
-            ),
+                [*command, sizes],
+                KERAS_BACKEND=name,  # The peer does not read it.
+                CUDA_VISIBLE_DEVICES="",
+            )
         )
+        for name, command in commands.items()
+    }
 
 
 def measure(workers, rounds, calls):
@@ -221,29 +230,30 @@ def measure(workers, rounds, calls):
         rounds: int. Turns of each at an operation.
         calls: int. Of an operation in a turn; their median counts.
     """
+    about = {name: worker.ask("about") for name, worker in workers.items()}
     rows = {
         name: {
             "contender": name,
-            "parameters": worker.told["parameters"],
-            "imported_mib": round(worker.told["imported_mib"]),
+            "parameters": of["parameters"],
+            "imported_mib": round(of["imported_mib"]),
             "rounds": {operation: [] for operation in OPERATIONS},
         }
-        for name, worker in workers.items()
+        for name, of in about.items()
     }
     for operation in OPERATIONS:
         for name, worker in workers.items():
             # The first call compiles, and another may be slow still.
-            (first,) = worker.measure(operation, 1)["seconds"]
-            worker.measure(operation, 1)
+            (first,) = worker.ask(operation, 1)["seconds"]
+            worker.ask(operation, 1)
             rows[name][f"first_{operation}"] = round(first, 2)
         for _ in range(rounds):
             for name, worker in workers.items():
-                answer = worker.measure(operation, calls)
+                answer = worker.ask(operation, calls)
                 rows[name]["rounds"][operation].append(
                     round(statistics.median(answer["seconds"]), 5)
                 )
                 if operation == "train":
-                    rows[name]["peak_mib"] = round(answer["mib"])
+                    rows[name]["peak_mib"] = round(answer["peak_mib"])
     return list(rows.values())
 
 
@@ -350,12 +360,9 @@ def main():
         sizes, rounds, calls = QUICK_SIZES, 1, 1
 
     with contextlib.ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(worker)
-            for name, worker in start_workers(settings.peer_python, sizes)
-        }
+        workers = start_workers(settings.peer_python, sizes, stack)
         rows = measure(workers, rounds, calls)
-        peer_versions = workers["equal"].told["versions"]
+        peer_versions = workers["equal"].ask("about")["versions"]
     print(seconds_table(rows))
     print()
     print(ratio_table(ratios(rows)))

@@ -10,8 +10,9 @@ import json
 import sys
 
 import torch
+from measuring import peak_resident
+from measuring import seconds_of_calls
 from mirasol_pytorch import Mirasol
-from workers import peak_mib
 from workers import serve
 
 PACKAGES = ("mirasol-pytorch", "x-transformers", "torch")
@@ -85,15 +86,25 @@ def operations(model, sizes):
 
 def main():
     variant, sizes = sys.argv[1], json.loads(sys.argv[2])
-    imported_mib = peak_mib()
+    imported_mib = peak_resident()
     torch.manual_seed(0)
     model = build_model(variant, sizes)
-    serve(
-        operations(model, sizes),
-        parameters=sum(weight.numel() for weight in model.parameters()),
-        imported_mib=imported_mib,
-        versions={name: importlib.metadata.version(name) for name in PACKAGES},
-    )
+    about = {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "imported_mib": imported_mib,
+        "versions": {
+            name: importlib.metadata.version(name) for name in PACKAGES
+        },
+    }
+    timed = operations(model, sizes)
+
+    def answer(operation, calls=None):
+        if operation == "about":
+            return about
+        seconds = seconds_of_calls(timed[operation], calls)
+        return {"seconds": seconds, "peak_mib": peak_resident()}
+
+    serve(answer)
 
 
 if __name__ == "__main__":
