@@ -27,12 +27,13 @@ and with frames reconstructed four times smaller, as ours are, not whole.
 Where they differ still: the peer's layers that reconstruct have 12.6M
 parameters then, ours 4.7M. The peer's forward pass, without losses, ends in
 logits alone, where ours gives predicted joint tokens and reconstructions too.
-Both sample from the likeliest tenth of tokens, as the peer cannot be told another
-way. The peer masks some snippets at random in every pass, generation included,
-and computes the keys and values of its cross-attention anew for every token.
-Its `flash_attn` does not reach x-transformers, which calls it `attn_flash`:
-with it, times on a CPU are the same. It cuts a spectrogram into as many
-snippets as a snippet should have frames, so that here there are 32 of both.
+Both sample from the likeliest tenth of tokens, as the peer cannot be told
+another way. The peer masks some snippets at random in every pass, generation
+included, and computes the keys and values of its cross-attention anew for every
+token. Its `flash_attn` does not reach x-transformers, which calls it
+`attn_flash`: it is off, as whoever follows the README has it. The peer cuts a
+spectrogram into as many snippets as a snippet should have frames, so that here
+there are 32 of both.
 
 Prints tables and writes `benchmarks/results/peer.json`; `--quick` measures a
 small model and writes nothing.
