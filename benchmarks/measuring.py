@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -45,6 +46,24 @@ def resident():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def peak_resident():
+    """Most MiB of this process that were in memory at once, on Linux.
+
+    Linux counts what the process that started this one had in memory then.
+    """
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def seconds_of_calls(function, calls):
+    """Seconds of each call of a function that waits for what it computes."""
+    seconds = []
+    for _ in range(calls):
+        begun = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
 def medians_in_turns(functions, rounds):
     """Median seconds of each function, all of them called in turns.
 
@@ -58,10 +77,9 @@ def medians_in_turns(functions, rounds):
     seconds = {name: [] for name in functions}
     for round_ in range(rounds + 1):
         for name, function in functions.items():
-            begun = time.perf_counter()
-            function()
+            (of_call,) = seconds_of_calls(function, 1)
             if round_:
-                seconds[name].append(time.perf_counter() - begun)
+                seconds[name].append(of_call)
     return {name: statistics.median(of) for name, of in seconds.items()}
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -21,6 +22,25 @@ def test_functions_take_turns_and_the_first_round_does_not_count():
     )
     assert called == ["a", "b"] * 3
     assert seconds.keys() == {"a", "b"}
+
+
+@pytest.mark.any_backend
+def test_each_call_is_timed_by_itself():
+    waits = iter((0.0, 0.05))
+    first, second = measuring.seconds_of_calls(
+        lambda: time.sleep(next(waits)), calls=2
+    )
+    assert 0 < first < 0.05 <= second
+
+
+@pytest.mark.any_backend
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells it in KiB")
+def test_the_peak_of_memory_stays_when_memory_is_given_back():
+    before = measuring.resident()
+    held = b"1" * (64 * 2**20)
+    del held
+    # Linux counts to a MiB or so.
+    assert measuring.peak_resident() > before + 60
 
 
 @pytest.mark.any_backend
