@@ -202,18 +202,19 @@ class Ours:
 
 
 class KerasHub:
-    """Generation with KerasHub's GPT-2.
+    """Generation with a task of KerasHub.
 
     Args:
-        sizes: dict, from `decoder_sizes()`.
+        model: what `build_gpt2()` returns.
         batch: int. Texts side by side.
+        sizes: dict, from `decoder_sizes()`.
     """
 
-    def __init__(self, sizes, batch):
-        self.model = build_gpt2(tuple(sizes.items()))
+    def __init__(self, model, batch, sizes):
+        self.model = model
         # What is a memory elsewhere stands before the prompt.
         self.texts = prompts(
-            self.model.backbone,
+            model.backbone,
             batch,
             sizes["memory"] + sizes["prompt"],
             sizes["new"],
@@ -225,9 +226,7 @@ class KerasHub:
         )["token_ids"]
 
 
-@functools.cache
 def build_gpt2(sizes):
-    sizes = dict(sizes)
     model = keras_hub.models.GPT2CausalLM(
         keras_hub.models.GPT2Backbone(
             vocabulary_size=sizes["vocabulary"],
@@ -242,21 +241,20 @@ def build_gpt2(sizes):
     return model
 
 
-def contenders(library, size):
-    """A function from a batch size to what generates, in this process."""
+def serve_generation(library, size):
+    """What a worker does: generates, or a part of it, when it is asked to."""
     keras.utils.set_random_seed(0)
     if library == KERAS_HUB:
-        return functools.cache(
-            functools.partial(KerasHub, decoder_sizes(**size))
-        )
-    task = build_task(size["backbone"])
-    clip_sizes = {name: size[name] for name in ("snippets", "prompt", "new")}
-    return functools.cache(lambda batch: Ours(task, batch=batch, **clip_sizes))
+        sizes = decoder_sizes(**size)
+        model, build = build_gpt2(sizes), KerasHub
+        settings = {"sizes": sizes}
+    else:
+        model, build = build_task(size["backbone"]), Ours
+        settings = {name: size[name] for name in ("snippets", "prompt", "new")}
 
-
-def serve_generation(library, size):
-    """What a worker does: generates when it is asked to."""
-    contender = contenders(library, size)
+    @functools.cache
+    def contender(batch):
+        return build(model, batch, **settings)
 
     def answer(operation, batch):
         getattr(contender(batch), operation)()
@@ -501,18 +499,32 @@ def bound_table(rows):
 
 
 def measure(found, size, rounds, slow_rounds):
-    """Rows of all that is measured: generation, caches and bounds."""
+    """Rows of all that is measured, printed as they come.
+
+    Args:
+        found: dict of workers.
+        size: dict, `FULL` or `QUICK`.
+        rounds: int. How often each is measured.
+        slow_rounds: int. Likewise, with what has no cache.
+
+    Returns:
+        A dict of lists of rows: `"rows"`, `"cache"` and `"bound"`.
+    """
     from generation_bound import flops_of_a_token
 
-    generation, caches, bounds = [], [], []
+    report = {"rows": [], "cache": [], "bound": []}
     for batch in size["batches"]:
         seconds = in_turns(found, operations, batch, rounds)
-        generation += generation_rows(seconds, batch, size["new"])
+        rows = with_ratios(generation_rows(seconds, batch, size["new"]))
         flops = flops_of_a_token(decoder_sizes(**size), batch)
-        bounds.append(bound_row(seconds, batch, flops))
+        bounds = [bound_row(seconds, batch, flops)]
+        print(generation_table(rows), bound_table(bounds), sep="\n", flush=True)
         seconds = in_turns(found, cache_operations, batch, slow_rounds)
-        caches += cache_rows(seconds, batch, size["new"])
-    return with_ratios(generation), caches, bounds
+        caches = cache_rows(seconds, batch, size["new"])
+        print(cache_table(caches), flush=True)
+        for name, new in (("rows", rows), ("cache", caches), ("bound", bounds)):
+            report[name] += new
+    return report
 
 
 def main():
@@ -544,10 +556,7 @@ def main():
             size, settings.transformers_python, settings.quick, stack
         )
         peer_versions = found[TRANSFORMERS, "torch"].ask("versions")
-        generation, caches, bounds = measure(found, size, rounds, slow_rounds)
-    print(generation_table(generation))
-    print(cache_table(caches))
-    print(bound_table(bounds))
+        measured = measure(found, size, rounds, slow_rounds)
     if settings.quick:
         print("No result is written: this was not all of it.")
         return
@@ -557,9 +566,7 @@ def main():
             "command": "python benchmarks/generation.py",
             "rounds": rounds,
             "slow_rounds": slow_rounds,
-            "rows": generation,
-            "cache": caches,
-            "bound": bounds,
+            **measured,
             "decoder": decoder_sizes(**size),
             "model": size,
             "versions": versions("keras-hub", *BACKENDS),

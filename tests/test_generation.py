@@ -62,7 +62,8 @@ def test_parts_are_measured_beside_the_whole():
 
 
 def test_keras_hub_reads_a_memory_before_the_prompt():
-    tokens = benchmark().KerasHub(small_sizes(), 2).generate()
+    model = benchmark().build_gpt2(small_sizes())
+    tokens = benchmark().KerasHub(model, 2, small_sizes()).generate()
     assert tokens.shape == (2, 5 + PROMPT + NEW)
 
 
