@@ -232,8 +232,8 @@ class MirasolTask(ShippedPresets):
         _check_rank(inputs["token_ids"])
         texts_shape = ops.shape(inputs["token_ids"])
         if len(texts_shape) == 2:
-            return super().call(inputs, training=training)
-        outputs = super().call(
+            return self.outputs_of(inputs, training=training)
+        outputs = self.outputs_of(
             {
                 **inputs,
                 "token_ids": text_rows(inputs["token_ids"]),
@@ -247,6 +247,10 @@ class MirasolTask(ShippedPresets):
             else value
             for name, value in outputs.items()
         }
+
+    def outputs_of(self, inputs, training=None):
+        """What the call returns of inputs with a row per text."""
+        return super().call(inputs, training=training)
 
 
 def _mark_as_built(preprocessor):

@@ -37,6 +37,13 @@ class ObjectiveTask(MirasolTask):
             outputs.update(objective.connect(backbone, read))
         super().__init__(backbone, preprocessor, outputs, **kwargs)
         self.objectives = objectives
+        self._text = next(o for o in objectives if o.name == "text")
+        self._is_in_train_step = False
+        if "logits" in outputs:
+            # Of the same layers, without those that no loss needs.
+            hidden = {**outputs, "sequence_output": read["sequence_output"]}
+            del hidden["logits"]
+            self._outputs_of_training = keras.Model(backbone.input, hidden).call
 
         # === Metrics ===
         self.loss_trackers = {
@@ -44,9 +51,7 @@ class ObjectiveTask(MirasolTask):
             for objective in learned
         }
         if "logits" in outputs:
-            self.token_accuracy = keras.metrics.SparseCategoricalAccuracy(
-                name="token_accuracy"
-            )
+            self.token_accuracy = keras.metrics.Mean(name="token_accuracy")
         self.joint_token_spread = JointTokenSpread()
         self.recent_means = RecentMeans()
         self._training_watch = TrainingWatch()
@@ -127,9 +132,26 @@ class ObjectiveTask(MirasolTask):
         with self._training_watch.beside(callbacks, self) as callbacks:
             return super().fit(*args, callbacks=callbacks, **kwargs)
 
+    def train_step(self, *args, **kwargs):
+        self._is_in_train_step = True
+        try:
+            return super().train_step(*args, **kwargs)
+        finally:
+            self._is_in_train_step = False
+
+    def outputs_of(self, inputs, training=None):
+        # Only tokens of responses are to meet the vocabulary, in their loss.
+        if self._is_in_train_step and hasattr(self, "token_accuracy"):
+            return self._outputs_of_training(inputs, training=training)
+        return super().outputs_of(inputs, training=training)
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        if hasattr(self, "token_accuracy"):
+            scores = self._text.score(y, y_pred, sample_weight)
+            y_pred = {**y_pred, "next_tokens": scores}
+            self.token_accuracy.update_state(*scores[1:])
         weighted = []
         # As Keras weights `loss`: by the clips of a batch.
         clips = ops.shape(x["video_mask"])[0]
@@ -139,8 +161,6 @@ class ObjectiveTask(MirasolTask):
                 tracker = self.loss_trackers[objective.name]
                 tracker.update_state(loss, sample_weight=clips)
                 weighted.append(objective.weight * loss)
-        if "logits" in y_pred:
-            self.token_accuracy.update_state(y, y_pred["logits"], sample_weight)
         snippets = snippet_mask(x)
         self.joint_token_spread.update_state(y_pred["joint_tokens"], snippets)
         if training:
