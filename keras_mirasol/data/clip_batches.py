@@ -58,7 +58,7 @@ def clip_batches(
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
     num_parallel = num_parallel or os.cpu_count()
-    fixed = _fixed_shape(num_snippets, preprocessor)
+    fixed = fixed_shape(num_snippets, preprocessor)
 
     def preprocess(item):
         clip = item["clip"]
@@ -140,7 +140,7 @@ def _raw_batch(batch):
     }
 
 
-def _fixed_shape(num_snippets, preprocessor):
+def fixed_shape(num_snippets, preprocessor):
     """The number of snippets that all clips have, if it is given."""
     if num_snippets is None:
         return []

@@ -5,6 +5,7 @@ import operator
 import numpy as np
 
 from keras_mirasol.data.clip_batches import check_counts
+from keras_mirasol.data.clip_batches import fixed_shape
 from keras_mirasol.data.clip_loader import ClipLoader
 from keras_mirasol.data.clip_loader import clips_of
 from keras_mirasol.data.clip_loader import settings_of
@@ -38,6 +39,8 @@ class ClipSource:
             `pad_batch` leave out. Defaults to `"raise"`.
         shard: pair of ints, `(index, count)`. The part of the clips to take,
             as for `clip_dataset`. Defaults to `None`: all clips.
+        num_snippets: int. As for `clip_dataset`. Defaults to `None`: what the
+            clips and texts of a batch need.
 
     Indexing returns `(x, y, sample_weight)`, as `clip_dataset` but without
     the axis of the batch; without a preprocessor, a dict of `"videos"`,
@@ -87,8 +90,10 @@ class ClipSource:
         texts_per_clip=1,
         on_error="raise",
         shard=None,
+        num_snippets=None,
     ):
         check_counts(texts_per_clip=texts_per_clip)
+        self._fixed = fixed_shape(num_snippets, preprocessor)
         clips = clips_of(manifest, on_error, shard)
         self._preprocessor = preprocessor
         self._texts_per_clip = texts_per_clip
@@ -123,9 +128,11 @@ class ClipSource:
                 "prompts": prompts,
                 "responses": responses,
             }
-        clip = self._preprocessor.preprocess_clip(videos, audio)
+        clip = self._preprocessor.preprocess_clip(videos, audio, *self._fixed)
         x, y, sample_weight = self._preprocessor.preprocess_texts(
-            prompts, responses
+            prompts,
+            responses,
+            self._preprocessor.sequence_length if self._fixed else None,
         )
         if self._texts_per_clip > 1:
             # Nothing is to be learnt from texts that fill up.

@@ -182,7 +182,18 @@ class MirasolTask(ShippedPresets):
         return super().evaluate(self._as_dataset(x), *args, **kwargs)
 
     def predict(self, x=None, *args, **kwargs):
-        return super().predict(self._as_dataset(x), *args, **kwargs)
+        try:
+            return super().predict(self._as_dataset(x), *args, **kwargs)
+        except Exception as error:
+            # NumPy's words, and TensorFlow's.
+            if "concat" not in str(error).lower():
+                raise
+            raise ValueError(
+                "`predict()` joins the outputs of all batches, but their clips "
+                "or texts are not equally long: batches are filled up to what "
+                "each needs. Make the dataset with `num_snippets`, so that all "
+                "have one length, or call `predict_on_batch()` for each batch."
+            ) from error
 
     def _as_dataset(self, data):
         if is_batch_iterable(data):

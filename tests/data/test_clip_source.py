@@ -78,11 +78,13 @@ class TestElements:
         for element, batch in zip(source, dataset, strict=True):
             assert_equal(pad_batch([element]), batch)
 
-    def test_batches_are_those_of_the_dataset(self, manifest, preprocessor):
-        source = ClipSource(manifest, preprocessor, texts_per_clip=2)
-        (batch,) = clip_dataset(
-            manifest, preprocessor, batch_size=4, texts_per_clip=2
-        )
+    @pytest.mark.parametrize("num_snippets", [None, 9])
+    def test_batches_are_those_of_the_dataset(
+        self, manifest, preprocessor, num_snippets
+    ):
+        options = {"texts_per_clip": 2, "num_snippets": num_snippets}
+        source = ClipSource(manifest, preprocessor, **options)
+        (batch,) = clip_dataset(manifest, preprocessor, batch_size=4, **options)
         assert_equal(pad_batch([source[i] for i in range(4)]), batch)
 
     def test_any_can_be_had_at_any_time(self, manifest):

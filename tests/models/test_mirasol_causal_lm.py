@@ -429,6 +429,20 @@ def test_samplers_answer(trained, sampler):
     assert answers == ["day", "whee"]
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only there XLA is a choice"
+)
+def test_answers_are_the_same_with_xla(trained):
+    task = trained.task
+    optimizer = task.optimizer
+    try:
+        task.compile(optimizer, jit_compile=True)
+        answers = task.generate({**CLIPS, "prompts": ["see?", "hear?"]})
+    finally:
+        task.compile(optimizer)
+    assert answers == ["day", "whee"]
+
+
 def _mean_log_likelihood(task, clip, prompt, choice):
     x, y, sample_weight = task.preprocessor(
         {**clip, "prompts": [prompt], "responses": [choice]}

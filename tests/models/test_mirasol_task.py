@@ -112,6 +112,16 @@ def test_losses_add_up_where_the_last_batch_is_short(task):
     assert logs["text_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_outputs_of_unequal_batches_are_not_joined(task):
+    def batches():
+        for snippets in (2, 3):
+            x = small_models.random_inputs(batch=1, snippets=snippets)
+            yield x, x["token_ids"]
+
+    with pytest.raises(ValueError, match="(?s)not equally long.*num_snippets"):
+        task.predict(batches(), verbose=0)
+
+
 def test_what_layers_add_to_the_loss_is_learned_too():
     task = small_models.build_task(
         **{**WEIGHTS, "frame_weight": 0.0, "spectrogram_weight": 0.0}
