@@ -7,13 +7,14 @@
 
 mirasol-pytorch is Phil Wang's partial implementation of Mirasol3B; it runs in
 an environment of its own. Seconds of a training step (AdamW), of a forward pass
-and of generation on a CPU, batch 1, float32, threads as each framework chooses
-them; and the peak memory of a process that has only trained so far, of which
-part is what it imports. This model runs on JAX, TensorFlow and PyTorch.
-Every contender is a process; they take turns, as processors change their pace:
-the ratios count, medians of those of each round. Times are those of the peer
-over ours, memory is ours over the peer's. The machine should be idle: what runs
-beside slows PyTorch most, whose threads wait for each other.
+with all losses, of one that ends in logits, and of generation on a CPU, batch
+1, float32, threads as each framework chooses them; and the peak memory of a
+process that has only trained so far, of which part is what it imports. This
+model runs on JAX, TensorFlow and PyTorch. Every contender is a process; they
+take turns, as processors change their pace: the ratios count, medians of those
+of each round. Times are those of the peer over ours, memory is ours over the
+peer's. The machine should be idle: what runs beside slows PyTorch most, whose
+threads wait for each other.
 
 Both models have the sizes of the peer's README, and its defaults where that
 names none: 512 everywhere, 8 heads of 64, encoders of 2 layers, Combiner of 2
@@ -25,15 +26,13 @@ patches of (16, 32). They are given 32 snippets and a text of 256, and generate
 and with frames reconstructed four times smaller, as ours are, not whole.
 
 Where they differ still: the peer's layers that reconstruct have 12.6M
-parameters then, ours 4.7M. The peer's forward pass, without losses, ends in
-logits alone, where ours gives predicted joint tokens and reconstructions too.
-Both sample from the likeliest tenth of tokens, as the peer cannot be told
-another way. The peer masks some snippets at random in every pass, generation
-included, and computes the keys and values of its cross-attention anew for every
-token. Its `flash_attn` does not reach x-transformers, which calls it
-`attn_flash`: it is off, as whoever follows the README has it. The peer cuts a
-spectrogram into as many snippets as a snippet should have frames, so that here
-there are 32 of both.
+parameters then, ours 4.7M. Both sample from the likeliest tenth of tokens, as
+the peer cannot be told another way. The peer masks some snippets at random in
+every pass, generation included, and computes the keys and values of its
+cross-attention anew for every token. Its `flash_attn` does not reach
+x-transformers, which calls it `attn_flash`: it is off, as whoever follows the
+README has it. The peer cuts a spectrogram into as many snippets as a snippet
+should have frames, so that here there are 32 of both.
 
 Prints tables and writes `benchmarks/results/peer.json`; `--quick` measures a
 small model and writes nothing.
@@ -64,7 +63,7 @@ SET_UP = "\n".join(__doc__.splitlines()[2:5])
 BACKENDS = ("jax", "tensorflow", "torch")
 VARIANTS = ("readme", "equal")
 # Training is first: the peak of memory after it is of nothing else.
-OPERATIONS = ("train", "forward", "generate")
+OPERATIONS = ("train", "forward", "logits", "generate")
 CALLS = 3
 SIZES = dict(
     dim=512,
@@ -166,6 +165,8 @@ def operations(task, sizes):
     """What is timed, by name; each waits for what it computes."""
     import keras
 
+    from keras_mirasol.models.compiled_function import compiled_function
+
     clip = random_clips(task.backbone, 1, sizes["snippets"])
     text, y, sample_weight = random_texts(task.backbone, 1, sizes["text"])
     x = {**clip, **text}
@@ -177,9 +178,17 @@ def operations(task, sizes):
         answer = task.generate(asked, stop_token_ids=None)
         return keras.ops.convert_to_numpy(answer["token_ids"])
 
+    backbone = task.backbone
+    compiled = compiled_function(
+        task,
+        lambda x: backbone.token_embedding(
+            backbone(x)["sequence_output"], reverse=True
+        ),
+    )
     return {
         "train": lambda: task.train_on_batch(x, y, sample_weight),
-        "forward": lambda: task.predict_on_batch(x),
+        "forward": lambda: task.test_on_batch(x, y, sample_weight),
+        "logits": lambda: keras.ops.convert_to_numpy(compiled(x)),
         "generate": generate,
     }
 
@@ -300,9 +309,9 @@ def ratios(rows):
 
 def seconds_table(rows):
     lines = [
-        "| | parameters | train, s | forward, s | generate, s "
+        "| | parameters | train, s | forward, s | logits, s | generate, s "
         "| first step, s | peak, MiB | imported, MiB |",
-        "|---|" + 7 * "---:|",
+        "|---|" + 8 * "---:|",
     ]
     for row in rows:
         seconds = medians(row)
@@ -321,8 +330,8 @@ def seconds_table(rows):
 def ratio_table(ratios):
     lines = [
         "| ours on | peer | train, peer/ours | forward, peer/ours "
-        "| generate, peer/ours | memory, ours/peer |",
-        "|---|---|" + 4 * "---:|",
+        "| logits, peer/ours | generate, peer/ours | memory, ours/peer |",
+        "|---|---|" + 5 * "---:|",
     ]
     for row in ratios:
         cells = (

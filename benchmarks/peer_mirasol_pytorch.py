@@ -74,6 +74,11 @@ def operations(model, sizes):
     def forward():
         model.eval()
         with torch.no_grad():
+            model(**clip, text=text).item()
+
+    def logits():
+        model.eval()
+        with torch.no_grad():
             model(**clip, text=text, return_loss=False)
 
     def generate():
@@ -81,7 +86,12 @@ def operations(model, sizes):
             **clip, prompt=text[:, : sizes["prompt"]], seq_len=sizes["answer"]
         )
 
-    return {"train": train, "forward": forward, "generate": generate}
+    return {
+        "train": train,
+        "forward": forward,
+        "logits": logits,
+        "generate": generate,
+    }
 
 
 def main():

@@ -31,10 +31,6 @@ class Projection(keras.layers.EinsumDense):
         return x if self.activation is None else self.activation(x)
 
 
-def _product(x, kernel):
-    return ops.einsum("bnd,de->bne", x, kernel)
-
-
 def _product_and_gradient(x, kernel):
     def gradient(*args, upstream=None):
         (upstream,) = args or (upstream,)
@@ -48,6 +44,9 @@ def _product_and_gradient(x, kernel):
     return ops.einsum("bnd,de->bne", x, kernel), gradient
 
 
-# PyTorch has no compiler in between.
-if keras.backend.backend() != "torch":
-    _product = ops.custom_gradient(_product_and_gradient)
+# PyTorch has no compiler in between, and makes more of an einsum.
+_product = (
+    ops.matmul
+    if keras.backend.backend() == "torch"
+    else ops.custom_gradient(_product_and_gradient)
+)
