@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.positions import rotate
-from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.projection import Projection
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -81,10 +81,10 @@ class Attention(keras.layers.Layer):
             )
         # Matrices, for heads as axes of a kernel are copied by compilers.
         self.query, self.key, self.value = (
-            projection(dim, dtype=self.dtype_policy, name=name)
+            Projection(dim, dtype=self.dtype_policy, name=name)
             for name in ("query", "key", "value")
         )
-        self.output_dense = projection(
+        self.output_dense = Projection(
             dim,
             kernel_initializer=self.output_initializer,
             dtype=self.dtype_policy,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.projection import Projection
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
@@ -43,9 +43,9 @@ class EraseAndAdd(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-6, center=False, dtype=policy, name="norm"
         )
-        self.key = projection(dim, use_bias=False, dtype=policy, name="key")
+        self.key = Projection(dim, use_bias=False, dtype=policy, name="key")
         self.query, self.erase, self.add = (
-            projection(dim, dtype=policy, name=name)
+            Projection(dim, dtype=policy, name=name)
             for name in ("query", "erase", "add")
         )
 

@@ -6,29 +6,40 @@ from keras import ops
 from keras_mirasol.layers.pure_function import as_tensor
 
 
-def projection(dim, use_bias=True, **kwargs):
+@keras.saving.register_keras_serializable(package="keras_mirasol")
+class Projection(keras.layers.EinsumDense):
     """A `Dense` of tokens, `(batch, n, features)` to `(batch, n, dim)`.
 
     As an einsum, because the gradient of `keras.layers.Dense` in a loop is
     refused by XLA on TensorFlow when the batch size is open.
+
+    Args:
+        dim: int.
+        use_bias: bool. Defaults to `True`.
+        **kwargs: see `keras.layers.EinsumDense`.
     """
-    return Projection(
-        "bnd,de->bne",
-        output_shape=(None, dim),
-        bias_axes="e" if use_bias else None,
-        **kwargs,
-    )
 
-
-@keras.saving.register_keras_serializable(package="keras_mirasol")
-class Projection(keras.layers.EinsumDense):
-    """An `EinsumDense` for `"bnd,de->bne"`; see `projection()`."""
+    def __init__(self, dim, use_bias=True, **kwargs):
+        super().__init__(
+            "bnd,de->bne",
+            output_shape=(None, dim),
+            bias_axes="e" if use_bias else None,
+            **kwargs,
+        )
+        self.dim = dim
+        self.use_bias = use_bias
 
     def call(self, inputs, training=None):
-        x = _product(inputs, as_tensor(self.kernel))
+        x = _product(as_tensor(inputs), as_tensor(self.kernel))
         if self.bias is not None:
             x = ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)
+
+    def get_config(self):
+        config = super().get_config()
+        for name in ("equation", "output_shape", "bias_axes"):
+            del config[name]
+        return {**config, "dim": self.dim, "use_bias": self.use_bias}
 
 
 def _product_and_gradient(x, kernel):

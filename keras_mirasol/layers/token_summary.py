@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_mirasol.layers.gelu import gelu
 from keras_mirasol.layers.layer_norm import layer_norm
-from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.projection import Projection
 
 
 class TokenSummary(keras.layers.Layer):
@@ -108,13 +108,13 @@ class AttentionSummary(TokenSummary):
         super().__init__(num_tokens, dim, positions, **kwargs)
         self.num_heads = num_heads
         self.num_features = 2 * dim
-        self.keys_values = projection(
+        self.keys_values = Projection(
             2 * dim,
             use_bias=False,
             dtype=self.dtype_policy,
             name="keys_values",
         )
-        self.output_dense = projection(
+        self.output_dense = Projection(
             dim, dtype=self.dtype_policy, name="output"
         )
 
@@ -166,10 +166,10 @@ class WeightedSummary(TokenSummary):
     def __init__(self, num_tokens, dim, positions, **kwargs):
         super().__init__(num_tokens, dim, positions, **kwargs)
         self.num_features = dim + num_tokens
-        self.hidden = projection(
+        self.hidden = Projection(
             dim, activation=gelu, dtype=self.dtype_policy, name="hidden"
         )
-        self.logits = projection(
+        self.logits = Projection(
             num_tokens, use_bias=False, dtype=self.dtype_policy, name="logits"
         )
 

@@ -7,7 +7,7 @@ from keras_mirasol.layers.almost_zero import almost_zero
 from keras_mirasol.layers.attention import Attention
 from keras_mirasol.layers.gelu import gelu
 from keras_mirasol.layers.layer_norm import layer_norm
-from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.projection import Projection
 from keras_mirasol.layers.write_at import write_at
 
 
@@ -106,10 +106,10 @@ class TransformerBlock(keras.layers.Layer):
                 name="cross_attention",
             )
         self.mlp_norm = layer_norm("mlp_norm", policy)
-        self.mlp_hidden = projection(
+        self.mlp_hidden = Projection(
             mlp_dim, activation=gelu, dtype=policy, name="mlp_hidden"
         )
-        self.mlp_output = projection(dim, dtype=policy, name="mlp_output")
+        self.mlp_output = Projection(dim, dtype=policy, name="mlp_output")
         self.mlp_dropout = keras.layers.Dropout(dropout, dtype=policy)
 
     def build(self, x_shape):

@@ -7,7 +7,7 @@ from arrays import assert_close
 from gradients import gradients
 from keras import ops
 
-from keras_mirasol.layers.projection import projection
+from keras_mirasol.layers.projection import Projection
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 3, 4)).astype("float32")
@@ -17,7 +17,7 @@ UPSTREAM = RNG.normal(size=(2, 3, 5)).astype("float32")
 
 @pytest.fixture
 def layer():
-    layer = projection(5)
+    layer = Projection(5)
     layer.build(X.shape)
     layer.set_weights(WEIGHTS)
     return layer
@@ -41,7 +41,7 @@ def test_gradients_are_those_of_a_product(layer):
 
 
 def test_gradients_of_half_precision_reach_whole_weights():
-    layer = projection(5, dtype="mixed_bfloat16")
+    layer = Projection(5, dtype="mixed_bfloat16")
     layer.build(X.shape)
     layer.set_weights(WEIGHTS)
 
