@@ -142,7 +142,9 @@ class Ours:
         )["token_ids"]
 
     def text(self):
-        outputs = self._continue(*self.texts.values(), self.memory)
+        outputs = self._continue(
+            *self.texts.values(), self.memory, prompt_length=self.prompt
+        )
         return ops.convert_to_numpy(outputs["token_ids"])
 
     def without_cache(self):

@@ -58,7 +58,7 @@ from keras_mirasol.models.stream_state import observe_snippet
 
 PRESET = "mirasol_small"
 IMAGE_SIZE = 64
-FRAMES = (32, 64, 128, 256, 512, 1024, 2048)
+FRAMES = (32, 128, 512, 2048)
 TEXT_LENGTH = 64
 SLICES = {"snippets_per_slice": 16, "rematerialize": True}
 WINDOW, NUM_SINKS = 64, 4
@@ -328,7 +328,7 @@ def stream_program(backbone):
     """Operations and memory of a snippet of a stream, at any moment."""
     settings = {"window": WINDOW, "num_sinks": NUM_SINKS}
     step = functools.partial(observe_snippet, backbone, **settings)
-    snippets = {**random_clips(backbone, 1, 1), "is_new": np.ones(1, bool)}
+    snippets = random_clips(backbone, 1, 1)
     state = empty_state(backbone, 1, WINDOW + NUM_SINKS)
     program = Program(
         with_weights(backbone, step), weights_of(backbone), state, snippets
@@ -497,7 +497,7 @@ def main():
     moments, frames = MOMENTS, FRAMES
     rounds, stream_rounds = settings.rounds, settings.stream_rounds
     if settings.quick:
-        moments, frames, rounds, stream_rounds = (16, 64), (32, 64), 1, 5
+        moments, frames, rounds, stream_rounds = (16, 64), FRAMES[:2], 1, 5
     stream = measure_stream(
         build_streamed_task(backbone), moments, stream_rounds
     )

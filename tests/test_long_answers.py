@@ -1,10 +1,12 @@
 """The benchmark of long clips: they say what the short ones did."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
 import small_models
+from scripts import ROOT
 from scripts import load_script
 
 from keras_mirasol.data import sounding_shapes
@@ -83,3 +85,15 @@ def test_ratios_are_to_short_clips_answered_whole():
     ]
     rows = benchmark().with_ratios(rows)
     assert [row["ratio_to_trained"] for row in rows] == [1.0, 0.5]
+
+
+def test_recorded_ratios_are_those_of_what_was_recorded():
+    path = ROOT / "benchmarks/results/long_answers.json"
+    if not path.exists():
+        pytest.skip("it was not measured yet")
+    rows = json.loads(path.read_text())["rows"]
+    assert rows == benchmark().with_ratios(rows)
+    modes = (benchmark().WHOLE, *benchmark().STREAMS)
+    assert [(row["layout"], row["mode"]) for row in rows] == [
+        (layout, mode) for layout in benchmark().LAYOUTS for mode in modes
+    ]

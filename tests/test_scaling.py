@@ -1,11 +1,13 @@
 """The benchmark of long clips and streams: its models and its ratios."""
 
 import functools
+import json
 
 import keras
 import numpy as np
 import pytest
 import small_models
+from scripts import ROOT
 from scripts import load_script
 
 pytestmark = pytest.mark.any_backend
@@ -92,3 +94,17 @@ def test_figures_are_held_against_their_limits():
     }
     assert asked["encode_operations_512_over_32_frames"]["value"] == 17.0
     assert asked["seconds_a_second_on_one_core"]["value"] == 0.05
+
+
+def test_recorded_figures_are_those_of_what_was_recorded():
+    path = ROOT / "benchmarks/results/scaling.json"
+    if not path.exists():
+        pytest.skip("it was not measured yet")
+    report = json.loads(path.read_text())
+    assert report["asked"] == benchmark().figures_asked(
+        report["clips"],
+        report["stream"]["moments"],
+        report["mirasol_tiny_on_one_core"],
+        report["mirasol_tiny_first_steps"],
+    )
+    assert report["asked"].keys() == benchmark().LIMITS.keys()

@@ -403,7 +403,8 @@ class MirasolStream:
         for row in np.flatnonzero(is_new):
             for key, span in spans.items():
                 snippets[key][row] = taken[row][key][t * span :][:span]
-        return {**snippets, "is_new": is_new}
+        # What is chosen from is copied: not where there is no choice.
+        return snippets if self._is_single else {**snippets, "is_new": is_new}
 
     def _prompts(self, prompt):
         """Prompts, one or several for one stream, or one for each."""
@@ -430,7 +431,10 @@ class MirasolStream:
         if stop_token_ids != "auto":
             return stop_token_ids and tuple(stop_token_ids)
         tokenizer = self.task.preprocessor.tokenizer
-        return (tokenizer.end_token_id,)
+        # Some tokenizers of KerasHub have two, as `generate()` knows.
+        second = getattr(tokenizer, "end_token2_id", None)
+        stops = (tokenizer.end_token_id, second)
+        return tuple(stop for stop in stops if stop is not None)
 
     def _pieces_of_answers(self, texts, stops):
         """Makes answers token by token, and tells what each token adds."""

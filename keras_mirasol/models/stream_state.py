@@ -46,8 +46,8 @@ def observe_snippet(backbone, state, snippets, window=None, num_sinks=0):
         backbone: a `MirasolBackbone`.
         state: dict, from `empty_state()` or an earlier call.
         snippets: dict with the inputs of the backbone that are about clips, of
-            one snippet each, and `"is_new"`, bool `(batch,)`, which streams
-            have one. The others stay as they are.
+            one snippet each. `"is_new"`, bool `(batch,)`, tells which streams
+            have one, if not all; the others stay as they are.
         window: int or `None`. See `SnippetTransformer`.
         num_sinks: int. Likewise; 0 without a window.
 
@@ -76,7 +76,9 @@ def observe_snippet(backbone, state, snippets, window=None, num_sinks=0):
         ),
         "combiner": combiner,
     }
-    return choose_rows(snippets["is_new"], after, state), latents[:, 0]
+    if "is_new" in snippets:
+        after = choose_rows(snippets["is_new"], after, state)
+    return after, latents[:, 0]
 
 
 def choose_rows(is_chosen, chosen, others):
