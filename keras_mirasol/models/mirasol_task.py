@@ -184,8 +184,8 @@ class MirasolTask(ShippedPresets):
     def predict(self, x=None, *args, **kwargs):
         try:
             return super().predict(self._as_dataset(x), *args, **kwargs)
-        except Exception as error:
-            # NumPy's words, and TensorFlow's.
+        except ValueError as error:
+            # NumPy's words. TensorFlow makes ragged tensors of them.
             if "concat" not in str(error).lower():
                 raise
             raise ValueError(
