@@ -50,11 +50,10 @@ from measuring import machine
 from measuring import peak_resident
 from measuring import random_clips
 from measuring import random_texts
-from measuring import seconds_of_calls
 from measuring import versions
 from measuring import write_result
 from workers import Worker
-from workers import serve
+from workers import serve_timed
 
 # Keras is imported by workers alone: what is in memory here is counted in the
 # peak of the processes that it starts.
@@ -203,15 +202,7 @@ def serve_ours(sizes):
     keras.utils.set_random_seed(0)
     task = build_task(sizes)
     about = {"parameters": task.count_params(), "imported_mib": imported_mib}
-    timed = operations(task, sizes)
-
-    def answer(operation, calls=None):
-        if operation == "about":
-            return about
-        seconds = seconds_of_calls(timed[operation], calls)
-        return {"seconds": seconds, "peak_mib": peak_resident()}
-
-    serve(answer)
+    serve_timed(about, operations(task, sizes))
 
 
 def start_workers(peer_python, sizes, stack):

@@ -11,9 +11,8 @@ import sys
 
 import torch
 from measuring import peak_resident
-from measuring import seconds_of_calls
 from mirasol_pytorch import Mirasol
-from workers import serve
+from workers import serve_timed
 
 PACKAGES = ("mirasol-pytorch", "x-transformers", "torch")
 
@@ -106,15 +105,7 @@ def main():
             name: importlib.metadata.version(name) for name in PACKAGES
         },
     }
-    timed = operations(model, sizes)
-
-    def answer(operation, calls=None):
-        if operation == "about":
-            return about
-        seconds = seconds_of_calls(timed[operation], calls)
-        return {"seconds": seconds, "peak_mib": peak_resident()}
-
-    serve(answer)
+    serve_timed(about, operations(model, sizes))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ import os
 import subprocess
 import sys
 
+from measuring import peak_resident
+from measuring import seconds_of_calls
+
 
 class Worker:
     """A process that answers, one request at a time.
@@ -66,3 +69,21 @@ def serve(answer):
     os.dup2(2, 1)
     for line in sys.stdin:
         print(json.dumps(answer(*json.loads(line))), file=answers, flush=True)
+
+
+def serve_timed(about, operations):
+    """Answers what is known of a contender, and how long its operations take.
+
+    Args:
+        about: dict, the answer to `"about"`.
+        operations: dict of functions, by what a `Worker` is asked for beside
+            how often to call them.
+    """
+
+    def answer(operation, calls=None):
+        if operation == "about":
+            return about
+        seconds = seconds_of_calls(operations[operation], calls)
+        return {"seconds": seconds, "peak_mib": peak_resident()}
+
+    serve(answer)

@@ -25,9 +25,14 @@ def text_loss(token_ids, logits, sample_weight=None, axis=None):
     )  # log(4)
     ```
     """
-    cross_entropy = ops.sparse_categorical_crossentropy(
-        token_ids, ops.cast(logits, "float32"), from_logits=True
-    )
+    cross_entropy = token_cross_entropy(token_ids, logits)
     if sample_weight is None:
         sample_weight = ops.ones_like(cross_entropy)
     return masked_mean(cross_entropy, sample_weight, axis)
+
+
+def token_cross_entropy(token_ids, logits):
+    """The cross-entropy of each token, float32; arguments as above."""
+    return ops.sparse_categorical_crossentropy(
+        token_ids, ops.cast(logits, "float32"), from_logits=True
+    )

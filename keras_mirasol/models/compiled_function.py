@@ -163,10 +163,12 @@ class _RecordedStep:
             values, tensors = tensors[: len(weights)], tensors[len(weights) :]
             mapping = list(zip(weights, values, strict=True))
             with keras.StatelessScope(state_mapping=mapping):
-                structure = self._function(
+                outputs = self._function(
                     *keras.tree.pack_sequence_as(args, list(tensors))
                 )
-            return keras.tree.flatten(structure)
+            # Nothing of this step's tensors is kept.
+            structure = keras.tree.map_structure(lambda _: 0, outputs)
+            return keras.tree.flatten(outputs)
 
         values = [weight.value for weight in weights]
         try:

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_mirasol.layers.recurrence import recur
+from keras_mirasol.losses.text import token_cross_entropy
 
 # What is there at a time; fewer are not worth a loop.
 _LOGITS = 2**22
@@ -71,12 +72,11 @@ def score_next_tokens(
 
 def scores_of_logits(logits, token_ids):
     """The first two of the scores, from logits `(..., vocabulary_size)`."""
-    logits = ops.cast(logits, "float32")
-    cross_entropy = ops.sparse_categorical_crossentropy(
-        token_ids, logits, from_logits=True
-    )
     likeliest = ops.cast(ops.argmax(logits, axis=-1), token_ids.dtype)
-    return cross_entropy, ops.cast(likeliest == token_ids, "float32")
+    return (
+        token_cross_entropy(token_ids, logits),
+        ops.cast(likeliest == token_ids, "float32"),
+    )
 
 
 def _in_chunks(x, chunk):
