@@ -354,13 +354,20 @@ as bright paper or a quiet room, otherwise drives the joint tokens of all
 snippets together, and they may not come apart again.
 """
 
-preprocessor = task.preprocessor
 sentence = "which digit is heard right after seven?"
-before = preprocessor.tokenizer(sentence)
-pixels = preprocessor.video_converter(clip["videos"])
-mels = preprocessor.audio_converter(clip["audio"])
-print(f"before: {len(before)} tokens, pixels of mean {np.mean(pixels):.2f} and")
-print(f"deviation {np.std(pixels):.2f}, mels {np.mean(mels):.2f}")
+
+
+def show_inputs(preprocessor):
+    tokens = preprocessor.tokenizer(sentence)
+    print(f"{len(tokens)} tokens of {len(sentence.split())} words")
+    inputs = preprocessor.preprocess_clip(clip["videos"], clip["audio"])
+    for name in ("pixel_values", "audio_features"):
+        mean, deviation = np.mean(inputs[name]), np.std(inputs[name])
+        print(f"{name:<15} mean {mean:5.2f}, deviation {deviation:4.2f}")
+
+
+preprocessor = task.preprocessor
+show_inputs(preprocessor)
 
 """
 `fit()` looks at the first batch, and warns of such inputs. The sizes of the
@@ -405,11 +412,7 @@ preprocessor.tokenizer = keras_mirasol.models.MirasolTokenizer.train(
 )
 preprocessor.adapt(lines["train"])
 
-after = preprocessor.tokenizer(sentence)
-pixels = preprocessor.video_converter(clip["videos"])
-mels = preprocessor.audio_converter(clip["audio"])
-print(f"after: {len(after)} tokens, pixels of mean {np.mean(pixels):.2f} and")
-print(f"deviation {np.std(pixels):.2f}, mels {np.mean(mels):.2f}")
+show_inputs(preprocessor)
 print(f"{task.count_params():,} parameters")
 
 """
