@@ -604,7 +604,8 @@ figure
 """
 What to see:
 
-- **For the 2 seconds of training, and a few more,** all is right.
+- **At 2 seconds,** the length of training, all is right, and the first three
+  sounds are for some seconds more.
 - **The last sound** is lost first: a model that was trained on clips of 2
   seconds has never had to find the latest of many, at times that it never met.
 - **With everything remembered, the beginning drowns,** one sound after the
