@@ -481,6 +481,10 @@ Questions that were never asked in pretraining are answered after few steps:
 what is to be learned is how to ask what is known already. From random weights,
 the same steps have to teach seeing and hearing, from few clips.
 
+Look at the kinds apart. Sounds and colours are answered soon. Shapes are the
+hardest to tell, and pretraining itself told them last: for these, give
+pretraining more passes, or fine-tuning more steps and more clips.
+
 This model has met half a second at a time. For questions about whole clips, go
 on with `fit()` on lines about whole clips, as `training/mirasol_tiny.py` does;
 the guide *Long video and streaming* goes on to longer ones.
