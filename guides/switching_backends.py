@@ -437,6 +437,7 @@ axes.set(
 )
 axes.legend()
 figure.savefig(build / "moved.png")
+plt.close(figure)
 figure
 
 """
@@ -488,6 +489,7 @@ bars = panels[2].bar(
 panels[2].bar_label(bars, fmt="%.2f", fontsize=8)
 panels[2].set(title="Peak memory", ylabel="GiB")
 figure.savefig(build / "seconds.png")
+plt.close(figure)
 figure
 
 """
@@ -551,10 +553,10 @@ The traces of JAX and TensorFlow are in `build/switching_backends/jax` and
 ## What else differs
 
 - **How `fit` runs**: JAX compiles a step with XLA. TensorFlow makes a graph of
-  it, and lets XLA compile that on a GPU, but not on a CPU, unless
+  it, and has XLA compile that on a GPU, but not on a CPU, unless
   `compile(jit_compile=True)` says so. PyTorch goes from layer to layer.
-- **`jit_compile=True` on PyTorch** compiles through Dynamo: it took minutes where
-  running layer by layer took a second. Leave it off there.
+- **`jit_compile=True` on PyTorch** compiles through Dynamo: it took minutes
+  where running layer by layer took a second. Leave it off there.
 - **`run_eagerly=True`** turns compilation off on all three, for a debugger or a
   `print` in a layer.
 - **`steps_per_execution`** above 1 is refused by Keras on PyTorch.

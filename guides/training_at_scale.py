@@ -29,15 +29,14 @@ is right, which is worth knowing before you pay for a pod.
 
 import os
 
-# This guide is about JAX first: `keras.distribution` works on no other. It starts
-# processes of their own for what it shows of TensorFlow.
+# `keras.distribution` works on JAX alone. What is shown of TensorFlow runs in a
+# process of its own.
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv
 import importlib.util
 import json
-import re
 import shutil
 import signal
 import socket
@@ -561,9 +560,9 @@ The weights are those of a training that nothing disturbed. What this does, and
 what it does not:
 
 - **It goes back to the end of an epoch.** Steps since then are made again.
-  Epochs are whatever `--steps-per-epoch` says: choose them as long as you are
-  ready to lose.
-- **A backup is two files**, weights with optimizer, and the number of the epoch.
+  An epoch is whatever `--steps-per-epoch` says: as much as you are ready to
+  lose.
+- **A backup is two files**: weights with optimizer, and the epoch's number.
   `double_checkpoint=True` keeps the ones before, for a kill while the weights
   are written. One between the two files would make an epoch twice.
 - **Each process keeps a backup**, of all weights. Under `ModelParallel` across
@@ -655,19 +654,21 @@ axes.set(
     xlabel="MiB",
 )
 figure.savefig(build / "memory.png")
+plt.close(figure)
 figure
 
 """
-- **`rematerialize`** (an argument of the backbone, kept in the preset) computes
-  blocks again in the backward pass instead of keeping what they made.
-- **`snippets_per_slice`** has encoders and Combiner go through a clip in slices,
-  so that their memory does not grow with its length.
+- **`rematerialize`** computes blocks again in the backward pass instead of
+  keeping what they made.
+- **`snippets_per_slice`** has encoders and Combiner go through clips in slices,
+  so that their memory does not grow with the length. Both are arguments of the
+  backbone, and kept in its preset.
 - **`--accumulate 2`** with half the batch makes the updates of the whole batch
   in the memory of the half.
 - **`--precision mixed_bfloat16`** keeps weights in float32 and computes in
-  bfloat16, which TPUs and recent GPUs are built for. On a CPU it gains nothing.
-- **`--steps-per-execution 10`** saves no memory but waiting: the program returns
-  to Python once in ten steps. It pays where a step takes milliseconds.
+  bfloat16, which TPUs and recent GPUs are built for. A CPU gains nothing.
+- **`--steps-per-execution 10`** saves time, not memory: the program returns to
+  Python once in ten steps. It pays where a step takes milliseconds.
 
 The last three, as the script takes them. Losses of accumulated batches are
 means of means; those of bfloat16 have three digits to go by.
@@ -745,42 +746,44 @@ for name, operations in (("mirasol_base", 125e9), ("mirasol_3b", 882e9)):
 ## On a TPU
 
 *None of this was run for this guide, which had no TPU.* A TPU VM is a Linux
-machine with the devices in it, and JAX finds them by itself; the script needs no
-change. On one host:
+machine with the devices in it, and JAX finds them by itself; the script needs
+no change. On one host:
 
 ```sh
 pip install "jax[tpu]" && pip install -e ".[jax]" -c constraints.txt
-python train.py start gs://bucket/records gs-mounted/run \\
-    --batch-size 256 --num-snippets 16 --steps-per-epoch 500 --epochs 20 \\
-    --precision mixed_bfloat16 --shuffle
+OPTIONS="--batch-size 256 --num-snippets 16 --steps-per-epoch 500 --epochs 20"
+OPTIONS="$OPTIONS --precision mixed_bfloat16 --shuffle"
+python train.py start gs://bucket/records /mnt/shared/run $OPTIONS
 ```
 
 On a pod slice, the same command with `--many-hosts` runs on every host at the
 same time; Google's `gcloud` does that by `--worker=all`:
 
 ```sh
-gcloud compute tpus tpu-vm ssh NAME --zone ZONE --worker=all \\
-    --command "cd keras_mirasol && python train.py ... --many-hosts"
+COMMAND="cd keras_mirasol && python train.py ... --many-hosts"
+HOSTS="NAME --zone ZONE --worker=all"
+gcloud compute tpus tpu-vm ssh $HOSTS --command "$COMMAND"
 ```
 
 What to see to, in the order in which it goes wrong:
 
-1. **One process per host**, each of them started. `keras.distribution.initialize()`
-   waits until all are there. It comes before anything that touches a device:
-   that is why the script imports `keras_mirasol` after it.
-2. **The batch divides** by all devices (by all groups under `ModelParallel`), and
-   by the number of hosts.
+1. **One process per host**, each of them started.
+   `keras.distribution.initialize()` waits until all are there. It comes before
+   anything that touches a device: that is why the script imports
+   `keras_mirasol` after it.
+2. **The batch divides** by all devices (by all groups under `ModelParallel`),
+   and by the number of hosts.
 3. **One shape**: `--num-snippets`, and texts that are filled up to
-   `sequence_length`, which `num_snippets=` sees to. A TPU compiles for minutes
-   what a CPU compiles for seconds. `JAX_COMPILATION_CACHE_DIR` on a shared disk
-   spares a restarted training all of it.
+   `sequence_length`, which `num_snippets=` sees to. Each further shape is
+   compiled anew. `JAX_COMPILATION_CACHE_DIR` spares a training that is started
+   again all of it.
 4. **Input**: each host decodes JPEGs for all of its devices. Look at whether
    steps wait for data before you buy more devices: train on one batch again and
    again (`train.take(1).repeat()`), and see whether that is faster. Then write
    records at the model's image size, and use more cores per device.
 5. **Precision**: `mixed_bfloat16`. Losses stay in float32.
-6. **Records and backups where all hosts reach them**: `gs://` for records, which
-   TensorFlow reads; a mounted folder for what the script writes.
+6. **Records and backups where all hosts reach them**: `gs://` for records,
+   which TensorFlow reads; a mounted folder for what the script writes.
 7. **Preemption**: the same command again.
 
 Then: the loss of the first epochs should be that of a small run of yours with
