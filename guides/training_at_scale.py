@@ -194,6 +194,8 @@ def distribute(settings):
             # KERAS_DISTRIBUTION_JOB_ADDRESSES and the like.
             keras.distribution.initialize()
         devices = keras.distribution.list_devices()
+        if len(devices) == 1:
+            return (0, 1), contextlib.nullcontext()
         if settings.model_parallel == 1:
             distribution = keras.distribution.DataParallel(
                 devices=devices, auto_shard_dataset=False
