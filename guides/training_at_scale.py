@@ -9,8 +9,8 @@ Accelerator: None
 
 """
 A model outgrows a machine in two ways: training takes too long, or the weights
-and what is computed with them do not fit. This guide writes one script, about
-a hundred lines that you can copy, and runs it as it is
+and what is computed with them do not fit. This guide writes one script, of
+150 lines, that you can copy, and runs it as it is
 
 - on one device,
 - on eight devices of one host, each with all weights (*data parallel*),
@@ -122,7 +122,10 @@ records = build / "records"
 summary = keras_mirasol.data.write_records(
     lines, records, preprocessor, clips_per_shard=4, verbose=False
 )
-print(f"{task.count_params():,} parameters, {len(lines)} questions")
+lines_of_clips = keras_mirasol.data.group_lines(lines)
+assert all(len(group) == 8 for group in lines_of_clips)
+print(f"{task.count_params():,} parameters")
+print(f"{NUM_CLIPS} clips with 8 questions each")
 print(summary)
 
 """
@@ -157,6 +160,7 @@ parser.add_argument("preset", help="a preset with weights, to start from")
 parser.add_argument("records", help="what write_records() wrote")
 parser.add_argument("folder", type=Path, help="where to put what comes of it")
 parser.add_argument("--batch-size", type=int, default=16, help="of all devices")
+parser.add_argument("--texts-per-clip", type=int, default=1)
 parser.add_argument("--num-snippets", type=int, help="of the longest clip")
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--steps-per-epoch", type=int, required=True)
@@ -261,6 +265,7 @@ def main():
         settings.records,
         task.preprocessor,
         batch_size=settings.batch_size // count,
+        texts_per_clip=settings.texts_per_clip,
         shuffle=settings.shuffle,
         seed=0,
         repeat=True,
@@ -328,6 +333,7 @@ def start(name, *options, devices=1, backend="jax", log=None, **variables):
     }
     settings = {
         "--batch-size": BATCH,
+        "--texts-per-clip": 8,
         "--num-snippets": 8,
         "--epochs": EPOCHS,
         "--steps-per-epoch": 3,
@@ -354,6 +360,8 @@ def finish(*started):
     """Waits for processes, and shows what went wrong if one failed."""
     for process in started:
         if process.wait():
+            for other in started:
+                other.kill()
             logs = [file.read_text()[-2000:] for file in build.glob("*.log")]
             raise RuntimeError("\n".join(logs))
 
@@ -469,7 +477,6 @@ records and the second. To compare losses step by step, these records have the
 clips in such an order that both give their half of the same batches.
 """
 
-lines_of_clips = keras_mirasol.data.group_lines(lines)
 dealt = np.arange(NUM_CLIPS).reshape(-1, 2, BATCH // 2).swapaxes(0, 1).ravel()
 print("order of clips in the records of two processes:", *dealt)
 dealt_lines = [lines[i] for clip in dealt for i in lines_of_clips[clip]]
