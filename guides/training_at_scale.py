@@ -479,7 +479,7 @@ clips in such an order that both give their half of the same batches.
 
 dealt = np.arange(NUM_CLIPS).reshape(-1, 2, BATCH // 2).swapaxes(0, 1).ravel()
 print("order of clips in the records of two processes:", *dealt)
-dealt_lines = [lines[i] for clip in dealt for i in lines_of_clips[clip]]
+dealt_lines = [line for clip in dealt for line in lines_of_clips[clip].values()]
 keras_mirasol.data.write_records(
     dealt_lines,
     build / "dealt",
