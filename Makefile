@@ -17,14 +17,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test notebooks format train clean
+.PHONY: help demo test notebooks docs format train clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    ask the shipped model about clips, fine-tune it, save it'
 	@echo 'make test    run the tests on $(BACKENDS)'
-	@echo 'make notebooks  run the guides and put their outputs into guides/notebooks;'
+	@echo 'make notebooks  run the guides, with what they show into guides/notebooks;'
 	@echo '             ARGS="quickstart" runs one of them'
+	@echo 'make docs    build the site of documentation into build/docs'
 	@echo 'make train   train mirasol_tiny anew (an hour) and put it in the package; see ARGS="--help"'
 	@echo 'make format  put the code in the style that the tests ask for'
 	@echo 'make clean   remove the virtual environment and caches, not build/'
@@ -51,6 +52,11 @@ test: $(TEST_READY)
 
 notebooks: $(TEST_READY)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/make_notebooks.py $(ARGS)
+
+# Material's note on what may come after MkDocs is not about this site.
+docs: $(TEST_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo 'Open build/docs/index.html'
 
 format: $(TEST_READY)
 	$(BIN)/python -m ruff check --fix .

@@ -64,7 +64,7 @@ def convert(path):
     borders = [*(node.lineno - 1 for node in strings[1:]), None]
     for node, border in zip(strings, borders, strict=True):
         if node is not strings[0]:
-            text = markdown(node)
+            text = relink(markdown(node))
             cells.append(nbformat.v4.new_markdown_cell(text))
         if code := source_between(source, node.end_lineno, border):
             cells.append(nbformat.v4.new_code_cell(code))
@@ -95,6 +95,21 @@ def markdown_strings(source, name):
 
 def markdown(node):
     return node.value.value.strip("\n").rstrip()
+
+
+def relink(text):
+    """Markdown of a guide with links as from where its notebook is."""
+
+    def link(match):
+        target, anchor = match.groups("")
+        path = GUIDES / target
+        if not path.exists():
+            return match[0]
+        if path in guides():
+            return f"{path.stem}.ipynb{anchor}"
+        return os.path.relpath(path, NOTEBOOKS) + anchor
+
+    return re.sub(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=\))", link, text)
 
 
 def source_between(source, start, stop):
