@@ -84,8 +84,10 @@ def markdown_strings(source, name):
     ]
     lines = source.splitlines()
     for node in nodes:
+        string = ast.get_source_segment(source, node)
         whole = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-        if whole.rstrip() != ast.get_source_segment(source, node):
+        # But for a comment, such as `# noqa: E501`.
+        if not re.fullmatch(re.escape(string) + r"\s*(#.*)?", whole):
             raise GuideError(
                 f"{name}, line {node.lineno}: a string that is a Markdown cell "
                 "must have its lines to itself."

@@ -79,6 +79,14 @@ class TestConvert:
             ("markdown", "The end."),
         ]
 
+    def test_a_comment_may_stand_behind_a_string(self, write_guide):
+        header = HEADER.rstrip() + "  # noqa: E501\n"
+        path = write_guide('"""\nText.\n"""  # noqa\nx = 1\n', header)
+        assert cells_of(make_notebooks.convert(path))[1:] == [
+            ("markdown", "Text."),
+            ("code", "x = 1"),
+        ]
+
     def test_raw_strings_keep_their_backslashes(self, write_guide):
         path = write_guide('\nr"""\n$\\frac{1}{2}$\n"""\n')
         assert cells_of(make_notebooks.convert(path))[1:] == [
