@@ -86,7 +86,7 @@ def markdown_strings(source, name):
     for node in nodes:
         string = ast.get_source_segment(source, node)
         whole = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-        # But for a comment, such as `# noqa: E501`.
+        # But for a comment: it may say why a line is long.
         if not re.fullmatch(re.escape(string) + r"\s*(#.*)?", whole):
             raise GuideError(
                 f"{name}, line {node.lineno}: a string that is a Markdown cell "
