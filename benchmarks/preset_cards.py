@@ -69,7 +69,7 @@ def description(name, counts):
             "shapes: it answers what is seen, what is heard, both at the same "
             "time, and in which order. It knows nothing of real videos."
         )
-    size = ", the size of the paper's model" if name == "mirasol_3b" else ""
+    size = ", the size of the paper's model," if name == "mirasol_3b" else ""
     return (
         f"Mirasol of {parameters} parameters{size} that sees {seen}. It has "
         "no weights: it is to be trained."
