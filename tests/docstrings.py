@@ -42,7 +42,8 @@ def run_example(code, names):
         value = _run(statement, names)
         _, _, comment = lines[statement.end_lineno - 1].partition("#")
         stated = _stated(comment)
-        if stated is None:
+        # Of a loop, a comment is about what is in it.
+        if stated is None or not isinstance(statement, (ast.Expr, ast.Assign)):
             continue
         if isinstance(stated, tuple):
             shape = value.shape if hasattr(value, "shape") else value
