@@ -93,7 +93,7 @@ def files(tmp_path_factory):
 
 def preprocessor():
     """With room for the texts of examples."""
-    return small_models.build_preprocessor(sequence_length=48)
+    return small_models.build_preprocessor(sequence_length=80)
 
 
 class Given(dict):
