@@ -107,7 +107,7 @@ def sizes(name, counts):
     }
     return [
         "## Sizes\n",
-        "| | |",
+        "| what | how much |",
         "|---|---|",
         *(f"| {key} | {value} |" for key, value in rows.items()),
         "",
