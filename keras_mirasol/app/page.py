@@ -31,6 +31,7 @@ THEME = gr.themes.Default(
 )
 CSS = """
 #answer textarea {font-size: 1.75rem; font-weight: 600; line-height: 1.3}
+#clip video {max-height: 300px}
 #seen {font-variant-numeric: tabular-nums}
 """
 # What is watched at its own pace is shown at that pace.
@@ -69,7 +70,6 @@ def build_page(answerer, preset, examples):
                     elem_id="clip",
                     sources=["upload", "webcam"],
                     include_audio=True,
-                    height=300,
                 )
                 # Shown below, filled here: an example has a question too.
                 question = gr.Textbox(
@@ -134,35 +134,38 @@ def _ask_about_the_whole(answerer, clip, question):
     question.render()
     button = gr.Button("Ask", variant="primary", elem_id="ask")
     answer = gr.Textbox(label="Answer", elem_id="answer", interactive=False)
-    evidence = gr.Plot(label="Where it came from", elem_id="evidence")
-    picture = gr.Plot(label="What the model gets", elem_id="picture")
-    told = [answer, evidence, picture]
+    pictures = [
+        gr.Plot(label="Where it came from", elem_id="evidence", visible=False),
+        gr.Plot(label="What the model gets", elem_id="picture", visible=False),
+    ]
+
+    hidden = [gr.Plot(visible=False) for _ in pictures]
 
     def ask(path, text):
         # An answer to what was asked before is none to this.
-        yield "", None, None
+        yield "", *hidden
         with errors_on_the_page():
             loaded = answerer.load(path)
             answered = answerer.answer(loaded, text)
-        yield answered, None, None
+        yield answered, *hidden
         figures = [
             answerer.draw_evidence(loaded, text, answered),
             answerer.draw_clip(loaded),
         ]
-        yield answered, *figures
+        yield answered, *[gr.Plot(figure, visible=True) for figure in figures]
         for figure in figures:
             plt.close(figure)
 
-    asked = gr.on(
+    gr.on(
         [button.click, question.submit],
         ask,
         [clip, question],
-        told,
+        [answer, *pictures],
         api_name="ask",
         show_progress_on=answer,
     )
     clip.change(
-        lambda: ("", None, None), None, told, cancels=asked, queue=False
+        lambda: ("", *hidden), None, [answer, *pictures], queue=False
     )
 
 
