@@ -1,8 +1,8 @@
 """Mirasol3B, the multimodal autoregressive model, for Keras 3.
 
 The backend is chosen by `KERAS_BACKEND`, as in all of Keras. The public
-namespaces are `layers`, `models`, `preprocessing`, `data`, `losses`, `metrics`
-and `evaluation`; each is imported when it is first used.
+namespaces are `layers`, `models`, `preprocessing`, `data`, `losses`, `metrics`,
+`evaluation` and `visualization`; each is imported when it is first used.
 """
 
 import importlib
@@ -17,6 +17,7 @@ _NAMESPACES = (
     "metrics",
     "models",
     "preprocessing",
+    "visualization",
 )
 
 __all__ = ["__version__", *_NAMESPACES]

@@ -38,7 +38,9 @@ MAY_IMPORT = {
     },
     # And no more of these than is public; see below.
     "evaluation": {*NAMESPACES},
+    "visualization": {*NAMESPACES},
 }
+OF_WHAT_IS_PUBLIC = ("evaluation", "visualization")
 BACKENDS = {"jax", "jaxlib", "tensorflow", "tensorflow_text", "torch"}
 
 
@@ -78,7 +80,7 @@ def test_all_that_is_public_is_documented_with_an_example(namespace):
 def test_imports_run_one_way(part):
     for file, imported in package_imports(part):
         allowed = MAY_IMPORT[part] | {"version"}
-        if part == "evaluation":
+        if part in OF_WHAT_IS_PUBLIC:
             allowed = allowed | {""}  # `import keras_mirasol` itself.
         assert imported.partition(".")[0] in allowed, (
             f"{file} imports keras_mirasol.{imported}"
@@ -94,10 +96,11 @@ def test_every_part_of_the_package_has_its_imports_checked():
     assert parts == set(MAY_IMPORT) == set(NAMESPACES)
 
 
-def test_evaluation_uses_the_public_api_alone():
-    for file, imported in package_imports("evaluation"):
+@pytest.mark.parametrize("part", OF_WHAT_IS_PUBLIC)
+def test_what_looks_from_outside_uses_the_public_api_alone(part):
+    for file, imported in package_imports(part):
         namespace, _, name = imported.partition(".")
-        if namespace in ("", "evaluation") or not name:
+        if namespace in ("", part) or not name:
             continue
         module = importlib.import_module(f"keras_mirasol.{namespace}")
         assert name in module.__all__, (

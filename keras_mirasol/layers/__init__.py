@@ -1,6 +1,7 @@
 """What the paper adds, each layer usable alone on plain tensors."""
 
 from keras_mirasol.layers.attention import Attention
+from keras_mirasol.layers.attention_record import record_attention
 from keras_mirasol.layers.audio_encoder import AudioEncoder
 from keras_mirasol.layers.clip_embedding import ClipEmbedding
 from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
@@ -45,5 +46,6 @@ __all__ = [
     "TransformerCombiner",
     "TubeEmbedding",
     "VideoEncoder",
+    "record_attention",
     "sparse_tubes",
 ]

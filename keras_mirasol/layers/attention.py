@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.attention_record import record
 from keras_mirasol.layers.positions import rotate
 from keras_mirasol.layers.projection import Projection
 
@@ -128,6 +129,7 @@ class Attention(keras.layers.Layer):
         if key_values is None:
             key_values = self.key_values(x, start)
         query = self._rotated(self._heads(self.query(x)), start)
+        record(self, lambda: _softmax(query, key_values[:, 0], attention_mask))
         batch, length = ops.shape(key_values)[0], ops.shape(x)[1]
         attended = ops.dot_product_attention(
             # A query that all rows share is projected once.
@@ -166,3 +168,13 @@ class Attention(keras.layers.Layer):
                 self.output_initializer
             ),
         }
+
+
+def _softmax(query, key, mask):
+    """What `dot_product_attention` multiplies values with."""
+    # One row of queries may be for all rows of keys.
+    products = ops.matmul(ops.swapaxes(query, 1, 2), ops.swapaxes(key, 2, 3))
+    products = ops.cast(products, "float32") * query.shape[-1] ** -0.5
+    if mask is not None:
+        products = ops.where(mask, products, -1e9)
+    return ops.softmax(products, axis=-1)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.attention_record import record
 from keras_mirasol.layers.projection import Projection
 
 
@@ -64,6 +65,7 @@ class EraseAndAdd(keras.layers.Layer):
         keys = self.key(self.norm(memory) + places)
         products = ops.einsum("bid,bjd->bij", self.query(outputs), keys)
         selected = ops.softmax(products * self.dim**-0.5, axis=-1)
+        record(self, lambda: selected[:, None])
         erased = ops.einsum(
             "bij,bid->bijd", selected, ops.sigmoid(self.erase(outputs))
         )

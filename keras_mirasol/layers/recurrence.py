@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.attention_record import is_recording
 from keras_mirasol.layers.pure_function import PureFunction
 
 
@@ -86,6 +87,9 @@ def recur(step, layers, inputs, state, recompute=True):
         A pair: the outputs of all steps, of shape `(steps, ...)`, and the
         state after the last one.
     """
+    if is_recording():
+        # A compiled loop hides what it computes.
+        return _step_by_step(step, inputs, state)
     pure = PureFunction(step, layers)
 
     def carry_on(carry, inputs, weights=pure.weights):
@@ -105,6 +109,18 @@ def recur(step, layers, inputs, state, recompute=True):
     state, seeds = carry
     pure.keep(seeds)
     return outputs, state
+
+
+def _step_by_step(step, inputs, state):
+    outputs = []
+    for t in range(keras.tree.flatten(inputs)[0].shape[0]):
+        of_step = keras.tree.map_structure(lambda x, t=t: x[t], inputs)
+        output, state = step(of_step, state)
+        outputs.append(output)
+    return (
+        keras.tree.map_structure(lambda *steps: ops.stack(steps), *outputs),
+        state,
+    )
 
 
 def _scan_of_tensorflow(step, carry, inputs, weights):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_mirasol.layers.attention_record import record
 from keras_mirasol.layers.gelu import gelu
 from keras_mirasol.layers.layer_norm import layer_norm
 from keras_mirasol.layers.projection import Projection
@@ -142,6 +143,7 @@ class AttentionSummary(TokenSummary):
         # and XLA on TensorFlow has no gradient of broadcasting in a loop.
         products = ops.einsum("khd,bnhd->bhkn", queries, keys_values[:, :, 0])
         weights = softmax_over_tokens(products * heads[1] ** -0.5, token_mask)
+        record(self, lambda: weights)
         attended = ops.einsum("bhkn,bnhd->bkhd", weights, keys_values[:, :, 1])
         return self.output_dense(
             ops.reshape(attended, (-1, self.num_tokens, self.dim))
@@ -187,6 +189,7 @@ class WeightedSummary(TokenSummary):
         weights = softmax_over_tokens(
             ops.transpose(logits, (0, 2, 1)), token_mask
         )
+        record(self, lambda: weights[:, None])
         return ops.einsum("bkn,bnd->bkd", weights, tokens)
 
 
