@@ -80,18 +80,25 @@ class Answerer:
         with self._lock:
             return self.task.generate({**clip, "prompts": question})
 
-    def draw_clip(self, clip):
-        """Draws a clip as the model gets it; returns a figure."""
-        with self._lock:
-            return plot_clip(clip, self.task.preprocessor)
+    def draw(self, clip, question, answer):
+        """Draws where in a clip an answer came from.
 
-    def draw_evidence(self, clip, question, answer):
-        """Draws where in the clip an answer came from; returns a figure."""
+        Args:
+            clip: dict as of `load_clip`.
+            question: str.
+            answer: str. Where it is empty, the clip alone is drawn.
+
+        Returns:
+            A `matplotlib.figure.Figure`.
+        """
+        preprocessor = self.task.preprocessor
         with self._lock:
+            if not answer:
+                return plot_clip(clip, preprocessor)
             evidence = answer_evidence(
-                self.task, clip, question.strip(), answer
+                self.task, clip, check_question(question), answer
             )
-            return plot_evidence(evidence, clip, self.task.preprocessor)
+            return plot_evidence(evidence, clip, preprocessor)
 
     def watch(self, path):
         """Begins to watch a film.
@@ -119,9 +126,7 @@ class Answerer:
             question: str.
         """
         clip = self.load(path)
-        answer = self.answer(clip, question)
-        self.draw_clip(clip)
-        self.draw_evidence(clip, question, answer)
+        self.draw(clip, question, self.answer(clip, question))
         film = self.watch(path)
         for _ in film.play(speed=float("inf")):
             pass

@@ -4,7 +4,6 @@ import contextlib
 import html
 
 import gradio as gr
-import matplotlib.pyplot as plt
 
 TITLE = "Ask about a clip"
 INTRODUCTION = (
@@ -134,39 +133,32 @@ def _ask_about_the_whole(answerer, clip, question):
     question.render()
     button = gr.Button("Ask", variant="primary", elem_id="ask")
     answer = gr.Textbox(label="Answer", elem_id="answer", interactive=False)
-    pictures = [
-        gr.Plot(label="Where it came from", elem_id="evidence", visible=False),
-        gr.Plot(label="What the model gets", elem_id="picture", visible=False),
-    ]
-
-    hidden = [gr.Plot(visible=False) for _ in pictures]
+    picture = gr.Plot(
+        label="Where it came from", elem_id="picture", visible=False
+    )
+    nothing = "", gr.Plot(visible=False)
 
     def ask(path, text):
         # An answer to what was asked before is none to this.
-        yield "", *hidden
+        yield nothing
         with errors_on_the_page():
             loaded = answerer.load(path)
             answered = answerer.answer(loaded, text)
-        yield answered, *hidden
-        figures = [
-            answerer.draw_evidence(loaded, text, answered),
-            answerer.draw_clip(loaded),
-        ]
-        yield answered, *[gr.Plot(figure, visible=True) for figure in figures]
-        for figure in figures:
-            plt.close(figure)
+        yield answered, gr.skip()
+        yield (
+            answered,
+            gr.Plot(answerer.draw(loaded, text, answered), visible=True),
+        )
 
     gr.on(
         [button.click, question.submit],
         ask,
         [clip, question],
-        [answer, *pictures],
+        [answer, picture],
         api_name="ask",
         show_progress_on=answer,
     )
-    clip.change(
-        lambda: ("", *hidden), None, [answer, *pictures], queue=False
-    )
+    clip.change(lambda: nothing, None, [answer, picture], queue=False)
 
 
 def _ask_while_it_plays(answerer, clip):
