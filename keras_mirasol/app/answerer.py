@@ -10,6 +10,9 @@ from keras_mirasol.evaluation import answer_evidence
 from keras_mirasol.visualization import plot_clip
 from keras_mirasol.visualization import plot_evidence
 
+# Costs of finding what an answer rests on grow with the square of these.
+MOST_TRACED_SNIPPETS = 64
+
 
 class Answerer:
     """Answers questions about clips, one after another.
@@ -50,11 +53,7 @@ class Answerer:
             clip = load_clip(path, end=limit, **preprocessor.clip_settings)
         except ValueError as error:
             raise _by_its_name(error, path) from error
-        seconds = max(
-            len(clip.get("videos", ())) / preprocessor.frame_rate,
-            len(clip.get("audio", ())) / preprocessor.sampling_rate,
-        )
-        if seconds >= limit - preprocessor.snippet_seconds / 2:
+        if self._seconds(clip) >= limit - preprocessor.snippet_seconds / 2:
             raise ValueError(
                 f"'{Path(path).name}' is longer than {self.max_seconds:g} "
                 "seconds. Let it play, and ask meanwhile, or start the page "
@@ -86,7 +85,8 @@ class Answerer:
         Args:
             clip: dict as of `load_clip`.
             question: str.
-            answer: str. Where it is empty, the clip alone is drawn.
+            answer: str. Where it is empty, or the clip has more than 64
+                snippets, the clip alone is drawn.
 
         Returns:
             A `matplotlib.figure.Figure`.
@@ -95,10 +95,28 @@ class Answerer:
         with self._lock:
             if not answer:
                 return plot_clip(clip, preprocessor)
+            if self._seconds(clip) > self._most_traced:
+                return plot_clip(
+                    clip,
+                    preprocessor,
+                    "what the answer rests on is found in clips of up to "
+                    f"{self._most_traced:g} seconds",
+                )
             evidence = answer_evidence(
                 self.task, clip, check_question(question), answer
             )
             return plot_evidence(evidence, clip, preprocessor)
+
+    def _seconds(self, clip):
+        preprocessor = self.task.preprocessor
+        return max(
+            len(clip.get("videos", ())) / preprocessor.frame_rate,
+            len(clip.get("audio", ())) / preprocessor.sampling_rate,
+        )
+
+    @property
+    def _most_traced(self):
+        return MOST_TRACED_SNIPPETS * self.task.preprocessor.snippet_seconds
 
     def watch(self, path):
         """Begins to watch a film.

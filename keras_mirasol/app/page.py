@@ -77,9 +77,7 @@ def build_page(answerer, preset, examples):
                     elem_id="question",
                     render=False,
                 )
-                gr.Examples(
-                    examples, [clip, question], label="Sounding shapes"
-                )
+                gr.Examples(examples, [clip, question], label="Sounding shapes")
                 gr.Markdown(
                     SHIPPED
                     if preset == "mirasol_tiny"
