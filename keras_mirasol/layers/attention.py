@@ -177,4 +177,5 @@ def _softmax(query, key, mask):
     products = ops.cast(products, "float32") * query.shape[-1] ** -0.5
     if mask is not None:
         products = ops.where(mask, products, -1e9)
-    return ops.softmax(products, axis=-1)
+    # Not `ops.softmax`, which warns where there is one key.
+    return ops.exp(products - ops.logsumexp(products, axis=-1, keepdims=True))

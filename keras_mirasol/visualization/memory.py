@@ -83,7 +83,7 @@ def plot_memory(
     axes[0].set_title("reads", fontsize=10)
     _draw_shares(axes[0], reads, reads_from)
     if follows:
-        axes[1].set_title("writes: what the new memory is made of", fontsize=10)
+        axes[1].set_title("writes", fontsize=10)
         _draw_shares(axes[1], writes, writes_from)
         _draw_remembered(axes[2], figure, writes, slots)
     else:
@@ -162,6 +162,6 @@ def _draw_slots(axes, figure, writes):
     image = axes.imshow(
         writes.mean(axis=1).T, cmap="viridis", vmin=0, aspect="auto"
     )
-    axes.set_title("writes: slots that are selected", fontsize=10)
+    axes.set_title("writes: slots selected", fontsize=10)
     axes.set_ylabel("slot")
     figure.colorbar(image, ax=axes, label="share of the writing")

@@ -26,6 +26,17 @@ class Picture(Figure):
 
     It needs no display, is not kept when no one refers to it, and a notebook
     shows it once, where it is the last value of a cell.
+
+    Args:
+        height: float. In inches.
+        width: float. In inches. Defaults to `10.0`.
+
+    Example:
+    ```python
+    figure = keras_mirasol.visualization.Picture(height=3.0)
+    figure.subplots().plot([0.1, 0.7, 0.9])
+    figure.savefig("curve.png")
+    ```
     """
 
     def __init__(self, height, width=WIDTH):
