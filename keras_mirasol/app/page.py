@@ -2,8 +2,10 @@
 
 import contextlib
 import html
+import io
 
 import gradio as gr
+from PIL import Image
 
 TITLE = "Ask about a clip"
 INTRODUCTION = (
@@ -131,10 +133,15 @@ def _ask_about_the_whole(answerer, clip, question):
     question.render()
     button = gr.Button("Ask", variant="primary", elem_id="ask")
     answer = gr.Textbox(label="Answer", elem_id="answer", interactive=False)
-    picture = gr.Plot(
-        label="Where it came from", elem_id="picture", visible=False
+    # `gr.Plot` takes no subclasses of Matplotlib's figures.
+    picture = gr.Image(
+        label="Where it came from",
+        elem_id="picture",
+        format="png",
+        interactive=False,
+        visible=False,
     )
-    nothing = "", gr.Plot(visible=False)
+    nothing = "", gr.Image(visible=False)
 
     def ask(path, text):
         # An answer to what was asked before is none to this.
@@ -143,10 +150,8 @@ def _ask_about_the_whole(answerer, clip, question):
             loaded = answerer.load(path)
             answered = answerer.answer(loaded, text)
         yield answered, gr.skip()
-        yield (
-            answered,
-            gr.Plot(answerer.draw(loaded, text, answered), visible=True),
-        )
+        figure = answerer.draw(loaded, text, answered)
+        yield answered, gr.Image(_image_of(figure), visible=True)
 
     gr.on(
         [button.click, question.submit],
@@ -238,6 +243,12 @@ def _ask_while_it_plays(answerer, clip):
         cancels=playing,
         queue=False,
     )
+
+
+def _image_of(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return Image.open(file)
 
 
 def _told_seen(seconds):
