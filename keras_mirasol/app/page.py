@@ -32,6 +32,7 @@ THEME = gr.themes.Default(
 )
 CSS = """
 #answer textarea {font-size: 1.75rem; font-weight: 600; line-height: 1.3}
+#picture img {padding-top: 2rem}
 #clip video {max-height: 300px}
 #seen {font-variant-numeric: tabular-nums}
 """
@@ -138,10 +139,13 @@ def _ask_about_the_whole(answerer, clip, question):
         label="Where it came from",
         elem_id="picture",
         format="png",
+        buttons=["download", "fullscreen"],
         interactive=False,
         visible=False,
     )
-    nothing = "", gr.Image(visible=False)
+    # The clip, the question and the answer.
+    said = gr.State()
+    nothing = "", gr.Image(visible=False), None
 
     def ask(path, text):
         # An answer to what was asked before is none to this.
@@ -149,19 +153,22 @@ def _ask_about_the_whole(answerer, clip, question):
         with errors_on_the_page():
             loaded = answerer.load(path)
             answered = answerer.answer(loaded, text)
-        yield answered, gr.skip()
-        figure = answerer.draw(loaded, text, answered)
-        yield answered, gr.Image(_image_of(figure), visible=True)
+        yield answered, gr.skip(), (loaded, text, answered)
 
-    gr.on(
+    def draw(said):
+        return gr.Image(_image_of(answerer.draw(*said)), visible=True)
+
+    asked = gr.on(
         [button.click, question.submit],
         ask,
         [clip, question],
-        [answer, picture],
+        [answer, picture, said],
         api_name="ask",
         show_progress_on=answer,
     )
-    clip.change(lambda: nothing, None, [answer, picture], queue=False)
+    # A step of its own: while one is drawn, the next may be asked.
+    asked.success(draw, said, picture, api_visibility="private")
+    clip.change(lambda: nothing, None, [answer, picture, said], queue=False)
 
 
 def _ask_while_it_plays(answerer, clip):
@@ -247,7 +254,7 @@ def _ask_while_it_plays(answerer, clip):
 
 def _image_of(figure):
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", dpi=150)
     return Image.open(file)
 
 

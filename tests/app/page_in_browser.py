@@ -117,7 +117,7 @@ class Browser:
             # A camera and a microphone that need nobody's consent.
             "--use-fake-device-for-media-stream",
             "--use-fake-ui-for-media-stream",
-            "--window-size=1280,1000",
+            "--window-size=1400,1000",
         ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
@@ -178,9 +178,18 @@ class Browser:
         (tab,) = [e for e in self._all("button[role=tab]") if e.text == name]
         tab.click()
 
-    def message(self):
-        """The message that is shown, which is closed."""
-        text = self.find(".toast-message-text").text
+    def message(self, start):
+        """The message that begins so, once it is shown; then all are closed."""
+        text = self.wait(
+            lambda: next(
+                (
+                    e.text
+                    for e in self._all(".toast-message-text")
+                    if e.text.startswith(start)
+                ),
+                None,
+            )
+        )
         for close in self._all(".toast-close"):
             self._driver.execute_script("arguments[0].click()", close)
         self.wait(lambda: not self._all(".toast-body"))
