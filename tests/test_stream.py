@@ -11,7 +11,7 @@ import small_models
 
 from keras_mirasol import stream
 from keras_mirasol.data import load_clip
-from keras_mirasol.data.media.write_clip import write_clip
+from keras_mirasol.data import write_clip
 
 pytestmark = pytest.mark.any_backend
 

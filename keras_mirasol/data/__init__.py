@@ -10,6 +10,7 @@ from keras_mirasol.data.manifest import read_manifest
 from keras_mirasol.data.manifest import write_manifest
 from keras_mirasol.data.media.load_clip import iter_clip
 from keras_mirasol.data.media.load_clip import load_clip
+from keras_mirasol.data.media.write_clip import write_clip
 from keras_mirasol.data.records.beam import write_records_with_beam
 from keras_mirasol.data.records.records_dataset import records_dataset
 from keras_mirasol.data.records.write_records import write_records
@@ -25,6 +26,7 @@ __all__ = [
     "read_manifest",
     "records_dataset",
     "sounding_shapes",
+    "write_clip",
     "write_manifest",
     "write_records",
     "write_records_with_beam",

@@ -260,7 +260,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             rematerialize="combiner" in rematerialize,
             dtype=dtype,
         )
-        self.snippet_transformer = SnippetTransformer(
+        snippet_transformer = SnippetTransformer(
             latent_num_layers,
             hidden_dim,
             num_heads,
@@ -281,6 +281,9 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             ),
             dtype=dtype,
         )
+        # Weights come in the order of attributes on JAX and TensorFlow, in that
+        # of the graph on PyTorch. An optimizer is saved by it: have one order.
+        self.snippet_transformer = snippet_transformer
         self.text_decoder = _ready_or_made(
             "text_decoder",
             ready,

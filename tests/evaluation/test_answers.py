@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from keras_mirasol.data import read_manifest
+from keras_mirasol.data import write_clip
 from keras_mirasol.data import write_manifest
-from keras_mirasol.data.media.write_clip import write_clip
 from keras_mirasol.evaluation import answer_manifest
 
 pytestmark = pytest.mark.any_backend

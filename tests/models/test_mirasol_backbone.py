@@ -451,3 +451,16 @@ def test_frames_that_make_no_whole_snippets_are_refused(backbone):
 def test_sizes_that_do_not_fit_are_refused(change, words):
     with pytest.raises(ValueError, match=words):
         MirasolBackbone(**{**BACKBONE, **change})
+
+
+def test_weights_come_in_one_order_on_every_backend(backbone):
+    # A saved optimizer's moments are found by it.
+    parts = [weight.path.split("/")[0] for weight in backbone.trainable_weights]
+    assert list(dict.fromkeys(parts)) == [
+        "video_encoder",
+        "audio_encoder",
+        "combiner",
+        "token_embedding",
+        "snippet_transformer",
+        "text_decoder",
+    ]

@@ -298,6 +298,11 @@ def test_a_quantized_task_survives_saving(tmp_path, monkeypatch):
     loaded = MirasolCausalLM.from_preset(str(tmp_path / "preset"))
     kernel = loaded.get_layer("frame_reconstruction").patch.kernel
     assert kernel.dtype == "int8"
+    # All matrices, in the backbone too.
+    wide = {w.path for w in loaded.weights if w.name == "kernel"} - {
+        w.path for w in loaded.weights if w.dtype == "int8"
+    }
+    assert not {path for path in wide if "convolution" not in path}
     x, _, _ = task.preprocessor(raw())
     expected = compiled(task)(x)
     for name, value in compiled(loaded)(x).items():

@@ -31,13 +31,14 @@ def write_clip(path, frames, audio, *, frame_rate, sampling_rate):
     Example:
 
     ```python
-    import numpy as np
-
-    from keras_mirasol.data.media.write_clip import write_clip
-
-    frames = np.zeros((32, 64, 64, 3), dtype="uint8")
-    audio = np.zeros(32000, dtype="float32")
-    write_clip("dark.mp4", frames, audio, frame_rate=16, sampling_rate=16000)
+    keras_mirasol.data.write_clip(
+        "dark.mp4",
+        np.zeros((32, 64, 64, 3), "uint8"),
+        np.zeros(32000, "float32"),
+        frame_rate=16,
+        sampling_rate=16000,
+    )
+    keras_mirasol.data.load_clip("dark.mp4")["videos"].shape  # (16, 64, 64, 3)
     ```
     """
     import av

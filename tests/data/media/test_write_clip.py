@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from keras_mirasol.data.media.write_clip import write_clip
+from keras_mirasol.data import write_clip
 
 pytestmark = pytest.mark.any_backend
 

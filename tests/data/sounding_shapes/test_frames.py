@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_mirasol.data import sounding_shapes
-from keras_mirasol.data.media.write_clip import write_clip
+from keras_mirasol.data import write_clip
 from keras_mirasol.data.sounding_shapes.frames import RGB
 
 pytestmark = pytest.mark.any_backend

@@ -1,0 +1,807 @@
+"""
+Title: Training at scale and on TPUs
+Author: The keras_mirasol developers
+Date created: 2026/11/26
+Last modified: 2026/11/26
+Description: One script from a laptop to a pod, its losses compared on the way.
+Accelerator: None
+"""
+
+"""
+A model outgrows a machine in two ways: training takes too long, or the weights
+and what is computed with them do not fit. This guide writes one script, of
+150 lines, that you can copy, and runs it as it is
+
+- on one device,
+- on eight devices of one host, each with all weights (*data parallel*),
+- on eight devices, with the weights cut in two (*model parallel*),
+- in two processes that know only their own part of the clips,
+- on TensorFlow, mirrored on two devices,
+
+and compares the losses, which should not depend on any of this. Then it kills
+a training and goes on, measures what saves memory, and works out how many
+devices `mirasol_3b` needs without allocating a single weight.
+
+You need no accelerator: JAX and TensorFlow can make several devices of one
+CPU. They share its cores, so nothing here gets faster. What is shown is that it
+is right, which is worth knowing before you pay for a pod.
+"""
+
+import os
+
+# `keras.distribution` works on JAX alone. What is shown of TensorFlow runs in a
+# process of its own.
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import csv
+import importlib.util
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+import keras_mirasol
+from keras_mirasol.data import sounding_shapes
+
+FAST = os.environ.get("FAST_GUIDES") == "1"  # a quick look
+build = Path("build/training_at_scale")
+shutil.rmtree(build, ignore_errors=True)
+build.mkdir(parents=True)
+keras.utils.set_random_seed(0)
+
+"""
+## Records and a model
+
+Where many devices train, decoding must not be what they wait for. So clips are
+decoded once, into records. Any process can read its part of these.
+
+The model is a Mirasol a few units wide, saved as a preset: the script takes any
+preset, and a small one compiles soon.
+"""
+
+NUM_CLIPS, BATCH, EPOCHS = 16, 8, 4 if FAST else 6
+manifest = sounding_shapes.write_corpus(build / "corpus", NUM_CLIPS, seed=0)
+lines = keras_mirasol.data.read_manifest(manifest)
+
+models = keras_mirasol.models
+preprocessor = models.MirasolCausalLMPreprocessor(
+    video_converter=models.MirasolVideoConverter(32),
+    audio_converter=models.MirasolAudioConverter(32, sampling_rate=16000),
+    tokenizer=models.MirasolTokenizer.train(lines, vocabulary_size=320),
+    frames_per_snippet=2,
+    audio_frames_per_snippet=5,
+    sequence_length=32,
+)
+preprocessor.adapt(lines)
+
+
+def small_task(**settings):
+    backbone = models.MirasolBackbone(
+        vocabulary_size=320,
+        frames_per_snippet=2,
+        audio_frames_per_snippet=5,
+        snippet_seconds=preprocessor.snippet_seconds,
+        image_size=32,
+        num_mels=32,
+        num_joint_tokens=2,
+        tubes=[{"kernel": (2, 8, 8)}],
+        video_hidden_dim=32,
+        video_num_layers=1,
+        video_num_heads=2,
+        audio_patch_size=(5, 8),
+        audio_hidden_dim=32,
+        audio_num_layers=1,
+        audio_num_heads=2,
+        hidden_dim=32,
+        num_heads=2,
+        combiner_num_layers=1,
+        latent_num_layers=1,
+        text_hidden_dim=32,
+        text_num_layers=1,
+        text_num_heads=2,
+        **settings,
+    )
+    # Fewer objectives compile sooner.
+    return models.MirasolCausalLM(
+        backbone, preprocessor, frame_weight=0.0, spectrogram_weight=0.0
+    )
+
+
+task = small_task()
+task.save_to_preset(str(build / "start"))
+records = build / "records"
+summary = keras_mirasol.data.write_records(
+    lines, records, preprocessor, clips_per_shard=4, verbose=False
+)
+lines_of_clips = keras_mirasol.data.group_lines(lines)
+assert all(len(group) == 8 for group in lines_of_clips)
+print(f"{task.count_params():,} parameters")
+print(f"{NUM_CLIPS} clips with 8 questions each")
+print(summary)
+
+"""
+## The script
+
+Three places differ from a script for a laptop:
+
+1. `distribute()` says where weights and batches go, before the model is built.
+   On JAX that is `keras.distribution`; Keras then compiles one program for all
+   devices. On TensorFlow it is a strategy of `tf.distribute`.
+2. The dataset has `shard=`, so that each process reads its own clips;
+   `num_snippets=`, so that every batch of every process has one shape; and
+   `repeat=True` with `steps_per_epoch=`, so that no process runs out of batches
+   while others wait for it.
+3. A backup after each epoch, and `skip()` to where the data was left.
+"""
+
+script = '''"""Trains a preset on records: one device, many, or many hosts."""
+
+import argparse
+import contextlib
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+parser = argparse.ArgumentParser()
+parser.add_argument("preset", help="a preset with weights, to start from")
+parser.add_argument("records", help="what write_records() wrote")
+parser.add_argument("folder", type=Path, help="where to put what comes of it")
+parser.add_argument("--batch-size", type=int, default=16, help="of all devices")
+parser.add_argument("--texts-per-clip", type=int, default=1)
+parser.add_argument("--num-snippets", type=int, help="of the longest clip")
+parser.add_argument("--epochs", type=int, default=1)
+parser.add_argument("--steps-per-epoch", type=int, required=True)
+parser.add_argument("--steps-per-execution", type=int, default=1)
+parser.add_argument("--learning-rate", type=float, default=1e-3)
+parser.add_argument("--accumulate", type=int, help="batches to an update")
+parser.add_argument("--precision", default="float32")
+parser.add_argument("--shuffle", action="store_true")
+parser.add_argument("--many-hosts", action="store_true")
+parser.add_argument("--model-parallel", type=int, default=1)
+parser.add_argument("--cpus", type=int, help="to rehearse on TensorFlow")
+
+
+def layout_map(mesh):
+    """How weights are cut along the mesh's axis `"model"`.
+
+    Layers that widen are cut by columns, those that narrow by rows, so that
+    devices meet once per attention and once per MLP.
+    """
+    layouts = keras.distribution.LayoutMap(mesh)
+    columns = ".*/(query|key|value|(mlp_)?hidden|patch|.*projection|tube_.*)"
+    layouts[columns + "/kernel"] = (None, "model")
+    layouts[columns + "/bias"] = ("model",)
+    layouts[r".*/(output|mlp_output|prediction)/kernel"] = ("model", None)
+    layouts["token_embedding/embeddings"] = ("model", None)
+    return layouts
+
+
+def distribute(settings):
+    """Returns this process's shard, and a scope to build the model in."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        if settings.many_hosts:
+            # On a TPU pod it finds the others by itself; elsewhere by
+            # KERAS_DISTRIBUTION_JOB_ADDRESSES and the like.
+            keras.distribution.initialize()
+        devices = keras.distribution.list_devices()
+        if len(devices) == 1:
+            return (0, 1), contextlib.nullcontext()
+        if settings.model_parallel == 1:
+            distribution = keras.distribution.DataParallel(
+                devices=devices, auto_shard_dataset=False
+            )
+        else:
+            model = settings.model_parallel
+            mesh = keras.distribution.DeviceMesh(
+                (len(devices) // model, model), ("batch", "model"), devices
+            )
+            distribution = keras.distribution.ModelParallel(
+                layout_map=layout_map(mesh), auto_shard_dataset=False
+            )
+        keras.distribution.set_distribution(distribution)
+        count = min(distribution.num_processes, distribution.num_model_replicas)
+        shard = (distribution.data_shard_id, count)
+        return shard, contextlib.nullcontext()
+    if settings.many_hosts or settings.model_parallel > 1:
+        raise ValueError(f"This script does not do that on {backend}.")
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if settings.cpus:
+            tf.config.set_logical_device_configuration(
+                tf.config.list_physical_devices("CPU")[0],
+                [tf.config.LogicalDeviceConfiguration()] * settings.cpus,
+            )
+        devices = tf.config.list_logical_devices("GPU")
+        devices = devices or tf.config.list_logical_devices("CPU")
+        strategy = tf.distribute.MirroredStrategy([d.name for d in devices])
+        return (0, 1), strategy.scope()
+    return (0, 1), contextlib.nullcontext()
+
+
+def mib_of_a_device(model):
+    """MiB of weights and optimizer state that the first device holds."""
+    variables = [*model.variables, *model.optimizer.variables]
+    if keras.backend.backend() == "jax":
+        arrays = [v.value.addressable_shards[0].data for v in variables]
+        return sum(array.nbytes for array in arrays) / 2**20
+    return sum(keras.ops.convert_to_numpy(v).nbytes for v in variables) / 2**20
+
+
+def main():
+    settings = parser.parse_args()
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(settings.precision)
+    shard, scope = distribute(settings)
+
+    import keras_mirasol
+
+    with scope:
+        task = keras_mirasol.models.MirasolCausalLM.from_preset(settings.preset)
+        task.compile(
+            keras.optimizers.AdamW(
+                settings.learning_rate,
+                clipnorm=1.0,
+                gradient_accumulation_steps=settings.accumulate,
+            ),
+            steps_per_execution=settings.steps_per_execution,
+        )
+    index, count = shard
+    train = keras_mirasol.data.records_dataset(
+        settings.records,
+        task.preprocessor,
+        batch_size=settings.batch_size // count,
+        texts_per_clip=settings.texts_per_clip,
+        shuffle=settings.shuffle,
+        seed=0,
+        repeat=True,
+        drop_remainder=True,
+        shard=shard,
+        num_snippets=settings.num_snippets,
+    )
+    folder = settings.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    backup = folder / f"backup-{index}"
+    # The epoch that a training which was killed had come to.
+    state = backup / "training_metadata.json"
+    epochs_done = 0
+    if state.exists():
+        epochs_done = json.loads(state.read_text())["epoch"]
+    task.fit(
+        train.skip(epochs_done * settings.steps_per_epoch),
+        epochs=settings.epochs,
+        steps_per_epoch=settings.steps_per_epoch,
+        verbose=2,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(
+                str(backup), double_checkpoint=True, delete_checkpoint=False
+            ),
+            keras.callbacks.CSVLogger(folder / f"log-{index}.csv", append=True),
+        ],
+    )
+    if index == 0:
+        task.save_to_preset(str(folder / "trained"))
+    print(json.dumps({"mib_of_a_device": mib_of_a_device(task)}))
+
+
+if __name__ == "__main__":
+    main()
+'''
+train_py = build / "train.py"
+train_py.write_text(script)
+print(f"{train_py}: {len(script.splitlines())} lines")
+
+"""
+A few lines start it here. Nothing that they set is needed on a real machine,
+save one: `JAX_COMPILATION_CACHE_DIR` names a folder in which JAX keeps what it
+compiled, so that the same training starts sooner the next time.
+"""
+
+VIRTUAL = "--xla_force_host_platform_device_count={}"
+# Compiling is most of what is waited for here.
+QUICK = (
+    "--xla_backend_optimization_level=0"
+    " --xla_llvm_disable_expensive_passes=true"
+)
+
+
+def start(name, *options, devices=1, backend="jax", log=None, **variables):
+    """Starts the script; what it prints goes to a file."""
+    flags = [VIRTUAL.format(devices), QUICK if FAST else ""]
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": " ".join(flags),
+        "JAX_COMPILATION_CACHE_DIR": str((build / "compiled").resolve()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        **variables,
+    }
+    settings = {
+        "--batch-size": BATCH,
+        "--texts-per-clip": 8,
+        "--num-snippets": 8,
+        "--epochs": EPOCHS,
+        "--steps-per-epoch": 3,
+    }
+    fixed = [str(word) for pair in settings.items() for word in pair]
+    return subprocess.Popen(
+        [
+            *(sys.executable, train_py, build / "start"),
+            *(options[0], build / name, *fixed, *options[1:]),
+        ],
+        env=environment,
+        stdout=open(build / f"{log or name}.log", "w"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def losses_of(name, process=0):
+    """The loss of each epoch."""
+    with open(build / name / f"log-{process}.csv") as file:
+        return [float(line["loss"]) for line in csv.DictReader(file)]
+
+
+def finish(*started):
+    """Waits for processes, and shows what went wrong if one failed."""
+    for process in started:
+        if process.wait():
+            for other in started:
+                other.kill()
+            logs = [file.read_text()[-2000:] for file in build.glob("*.log")]
+            raise RuntimeError("\n".join(logs))
+
+
+def mib_of(name):
+    return json.loads((build / f"{name}.log").read_text().splitlines()[-1])[
+        "mib_of_a_device"
+    ]
+
+
+report = {"backend": keras.backend.backend(), "fast": FAST, "losses": {}}
+
+
+def compare(*names):
+    """Losses of runs beside those on one device."""
+    losses = {name: losses_of(name) for name in ("one_device", *names)}
+    print(
+        f"{'run':<18}" + "".join(f"{f'epoch {i}':>10}" for i in range(EPOCHS))
+    )
+    for name, values in losses.items():
+        print(f"{name:<18}" + "".join(f"{value:>10.6f}" for value in values))
+    for name in names:
+        apart = np.abs(np.array(losses[name]) / losses["one_device"] - 1).max()
+        print(f"{name}: at most {apart:.1e} apart, relatively")
+        report["losses"][name] = {
+            "of_epochs": losses[name],
+            "relative_difference": float(apart),
+        }
+
+
+"""
+## One device, eight, and four times two
+
+`DataParallel` gives each device all weights and an eighth of the batch.
+`ModelParallel` arranges the eight as four groups of two: each group has a
+fourth of the batch, and the two of a group half of each large weight. A batch
+must divide by the number of parts that it is cut into, here 8 clips by 8 and
+by 4.
+
+Which weights are cut says `layout_map()`, by the paths of the weights. A path
+that matches nothing is not cut: that is right for norms and wrong for a large
+kernel, so look at what is left.
+"""
+
+spec = importlib.util.spec_from_file_location("train", train_py)
+train = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(train)
+
+
+def bytes_of_a_device(variables, layouts, devices):
+    """Bytes of weights that one of the devices along "model" holds."""
+    total = 0
+    for variable in variables:
+        layout = layouts[variable.path]
+        shape = list(variable.shape)
+        if layout is not None:
+            cut = layout.axes.index("model")
+            assert shape[cut] % devices == 0, variable.path
+            shape[cut] //= devices
+        total += 4 * int(np.prod(shape))
+    return total
+
+
+def imagined_mesh(model):
+    """A mesh of devices that are not there."""
+    names = [f"tpu:{i}" for i in range(model)]
+    return keras.distribution.DeviceMesh((1, model), ("batch", "model"), names)
+
+
+layouts = train.layout_map(imagined_mesh(2))
+by_layout = {}
+for weight in task.weights:
+    layout = layouts[weight.path]
+    axes = "whole" if layout is None else str(layout.axes)
+    by_layout.setdefault(axes, []).append(weight)
+for axes, weights in by_layout.items():
+    count = sum(int(np.prod(weight.shape)) for weight in weights)
+    largest = max(weights, key=lambda weight: np.prod(weight.shape))
+    print(f"{axes:<18}{count:>8,} numbers, such as {largest.path}")
+
+"""
+All three runs, side by side:
+"""
+
+finish(
+    start("one_device", records),
+    start("data_parallel", records, devices=8),
+    start("model_parallel", records, "--model-parallel", "2", devices=8),
+)
+compare("data_parallel", "model_parallel")
+for name in ("one_device", "data_parallel", "model_parallel"):
+    report[f"mib_of_a_device_{name}"] = mib_of(name)
+    print(f"{name:<18}{mib_of(name):.3f} MiB of weights and optimizer a device")
+
+"""
+The losses agree to rounding: sums are taken in another order. A device holds
+about half as much under `ModelParallel`, the optimizer's moments included,
+which are cut like their weights.
+
+**Which to choose.** `DataParallel` as long as weights and optimizer fit on one
+device (the table further down). Else the smallest `--model-parallel` with which
+they do: devices along that axis exchange activations in each block and should
+be near each other, while those along `"batch"` exchange gradients once a step.
+
+## Two processes
+
+On several hosts there is a process for each, and the same script runs in all
+of them. Each reads its own part of the clips, and Keras joins these to one
+batch. A process finds the others by three variables, or on a TPU pod by itself.
+
+Two processes read other clips at a time than one does: the first half of the
+records and the second. To compare losses step by step, these records have the
+clips in such an order that both give their half of the same batches.
+"""
+
+dealt = np.arange(NUM_CLIPS).reshape(-1, 2, BATCH // 2).swapaxes(0, 1).ravel()
+print("order of clips in the records of two processes:", *dealt)
+dealt_lines = [line for clip in dealt for line in lines_of_clips[clip].values()]
+keras_mirasol.data.write_records(
+    dealt_lines,
+    build / "dealt",
+    preprocessor,
+    clips_per_shard=4,
+    verbose=False,
+)
+with socket.socket() as free:
+    free.bind(("localhost", 0))
+    address = f"localhost:{free.getsockname()[1]}"
+finish(
+    *(
+        start(
+            "two_processes",
+            build / "dealt",
+            "--many-hosts",
+            log=f"two_processes-{index}",
+            KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+            KERAS_DISTRIBUTION_PROCESS_ID=str(index),
+        )
+        for index in range(2)
+    )
+)
+compare("two_processes")
+assert losses_of("two_processes", 0) == losses_of("two_processes", 1)
+print("both processes logged the same losses")
+
+"""
+That asks of every process the same number of batches, all of one shape, and a
+batch that divides by the number of devices of all hosts together. A process
+that is missing makes the others wait for it.
+
+## TensorFlow and PyTorch
+
+`keras.distribution` works on JAX alone. On TensorFlow the same script uses
+`MirroredStrategy`: each device computes the loss of its own part of a batch.
+The mean of the parts' means is not to the last digit the mean of the whole,
+since parts have more or fewer answer tokens; so these losses are close, not
+equal.
+"""
+
+finish(start("tensorflow", records, "--cpus", "2", backend="tensorflow"))
+compare("tensorflow")
+
+"""
+On PyTorch Keras has no distribution; `fit()` trains on one device, and this
+script does that. Several devices need a loop of your own: in each process
+`loss.backward()`, `torch.distributed.all_reduce()` of the gradients, and
+`task.optimizer.apply(gradients, task.trainable_weights)`. If scale is what you
+are after, take JAX, and load the result on PyTorch.
+
+## Killed, and started again
+
+A preempted machine gives no notice. Here a training is killed (`SIGKILL`, which
+no program can catch) after its second epoch, and the same command is given
+again. The clips are shuffled, so that it matters that the second run finds its
+place in the data: `skip()` leads there, since `seed=0` has every pass in an
+order of its own, and the same order in every run.
+"""
+
+undisturbed = start("undisturbed", records, "--shuffle")
+killed = start("killed", records, "--shuffle", log="killed")
+log = build / "killed" / "log-0.csv"
+while killed.poll() is None:
+    if log.exists() and len(log.read_text().splitlines()) > 2:
+        killed.kill()
+    time.sleep(0.05)
+assert killed.returncode == -signal.SIGKILL
+done = len(log.read_text().splitlines()) - 1
+print(f"killed after {done} of {EPOCHS} epochs")
+finish(undisturbed)
+finish(start("killed", records, "--shuffle", log="resumed"))
+print("resumed:", *(f"{loss:.6f}" for loss in losses_of("killed")))
+print("undisturbed:", *(f"{loss:.6f}" for loss in losses_of("undisturbed")))
+
+trained = [
+    models.MirasolCausalLM.from_preset(build / name / "trained").get_weights()
+    for name in ("killed", "undisturbed")
+]
+apart = max(
+    np.abs(one - other).max() for one, other in zip(*trained, strict=True)
+)
+report["killed_after_epochs"] = done
+report["resumed_weights_apart"] = float(apart)
+print(f"weights at the end: at most {apart} apart")
+
+"""
+The weights are those of a training that nothing disturbed. What this does, and
+what it does not:
+
+- **It goes back to the end of an epoch.** Steps since then are made again.
+  An epoch is whatever `--steps-per-epoch` says: as much as you are ready to
+  lose.
+- **A backup is two files**: weights with optimizer, and the epoch's number.
+  `double_checkpoint=True` keeps the ones before, for a kill while the weights
+  are written. One between the two files would make an epoch twice.
+- **Each process keeps a backup**, of all weights. Under `ModelParallel` across
+  hosts no process has all of them, and this fails. `OrbaxCheckpoint` of Keras
+  has each host write its part; it needs `orbax-checkpoint`.
+- The log goes on where it was, since `CSVLogger` appends.
+
+`ModelCheckpoint` beside it keeps the best epochs by a validation metric.
+
+## What saves memory
+
+The compiled step says what it needs before it runs. Nothing is allocated here:
+XLA is given shapes, and answers with bytes.
+"""
+
+import jax
+
+
+def step_memory(task, batch, num_snippets):
+    """MiB of a training step: weights and optimizer, and all in between."""
+    task.compile(keras.optimizers.AdamW(1e-3))
+    task.optimizer.build(task.trainable_variables)
+    backbone = task.backbone
+    length = preprocessor.sequence_length
+    height, width = backbone.image_size
+
+    def array(*shape, dtype="float32"):
+        return jax.ShapeDtypeStruct((batch, *shape), dtype)
+
+    frames = num_snippets * backbone.frames_per_snippet
+    audio_frames = num_snippets * backbone.audio_frames_per_snippet
+    x = {
+        "pixel_values": array(frames, height, width, 3),
+        "audio_features": array(audio_frames, backbone.num_mels),
+        "video_mask": array(num_snippets, dtype="bool"),
+        "audio_mask": array(num_snippets, dtype="bool"),
+        "token_ids": array(length, dtype="int32"),
+        "padding_mask": array(length, dtype="bool"),
+    }
+    data = x, array(length, dtype="int32"), array(length)
+    state = [
+        [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in variables]
+        for variables in (
+            task.trainable_variables,
+            task.non_trainable_variables,
+            task.optimizer.variables,
+            task.metrics_variables,
+        )
+    ]
+    step = jax.jit(task.train_step, donate_argnums=0)
+    memory = step.lower(tuple(state), data).compile().memory_analysis()
+    return {
+        "held": memory.argument_size_in_bytes / 2**20,
+        "in between": memory.temp_size_in_bytes / 2**20,
+    }
+
+
+BATCH_OF_TABLE, SNIPPETS = (4, 16) if FAST else (8, 64)
+plain = {"as it is": (BATCH_OF_TABLE, {})}
+half = {"half the batch": (BATCH_OF_TABLE // 2, {})}
+remat = {"rematerialize": (BATCH_OF_TABLE, {"rematerialize": True})}
+slices = {
+    "and slices of 8": (
+        BATCH_OF_TABLE,
+        {"rematerialize": True, "snippets_per_slice": 8},
+    )
+}
+levers = plain | slices if FAST else plain | half | remat | slices
+memories = {}
+print(f"{'MiB of a step':<20}{'held':>10}{'in between':>12}")
+for lever, (batch, settings) in levers.items():
+    memory = step_memory(small_task(**settings), batch, SNIPPETS)
+    memories[lever] = memory
+    print(f"{lever:<20}{memory['held']:>10.1f}{memory['in between']:>12.1f}")
+report["memory"] = {"batch": BATCH_OF_TABLE, "snippets": SNIPPETS, **memories}
+
+figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained", dpi=120)
+bars = axes.barh(
+    list(memories),
+    [memory["in between"] for memory in memories.values()],
+    color="#0072B2",
+)
+axes.bar_label(bars, fmt="%.1f", padding=3)
+axes.margins(x=0.12)
+axes.invert_yaxis()
+axes.set(
+    title=f"What a step holds in between: {BATCH_OF_TABLE} clips of "
+    f"{SNIPPETS} snippets",
+    xlabel="MiB",
+)
+figure.savefig(build / "memory.png")
+plt.close(figure)
+figure
+
+"""
+- **`rematerialize`** computes blocks again in the backward pass instead of
+  keeping what they made.
+- **`snippets_per_slice`** has encoders and Combiner go through clips in slices,
+  so that their memory does not grow with the length. Both are arguments of the
+  backbone, and kept in its preset.
+- **`--accumulate 2`** with half the batch makes the updates of the whole batch
+  in the memory of the half.
+- **`--precision mixed_bfloat16`** keeps weights in float32 and computes in
+  bfloat16, which TPUs and recent GPUs are built for. A CPU gains nothing.
+- **`--steps-per-execution 10`** saves time, not memory: the program returns to
+  Python once in ten steps. It pays where a step takes milliseconds.
+
+The last three, as the script takes them. Losses of accumulated batches are
+means of means; those of bfloat16 have three digits to go by.
+"""
+
+variants = {
+    "bfloat16": ["--precision", "mixed_bfloat16"],
+    "accumulated": [
+        *("--batch-size", str(BATCH // 2), "--accumulate", "2"),
+        *("--steps-per-epoch", "6"),
+    ],
+    "steps_per_execution": ["--steps-per-execution", "3"],
+}
+if FAST:
+    del variants["accumulated"], variants["steps_per_execution"]
+finish(*(start(name, records, *variants[name]) for name in variants))
+compare(*variants)
+
+"""
+## How many devices does `mirasol_3b` need?
+
+Weights, two moments of AdamW and gradients, in float32, are 16 bytes a
+parameter. The same `layout_map()` says how much of it each device holds. A
+`StatelessScope` builds the model without values, so that the largest preset
+takes seconds and no memory.
+"""
+
+BYTES = 4  # as often as a weight is there: itself, two moments, its gradient
+devices = (1, 2, 4, 8, 16)
+report["gib_of_a_device"] = {}
+print("GiB a device".ljust(16) + "".join(f"{n:>9}" for n in devices))
+for name in ("mirasol_small", "mirasol_base", "mirasol_3b"):
+    with keras.StatelessScope(initialize_variables=False):
+        planned = models.MirasolCausalLM.from_preset(
+            name, load_weights=False, compile=False
+        )
+    gib = [
+        BYTES
+        * bytes_of_a_device(
+            planned.weights, train.layout_map(imagined_mesh(n)), n
+        )
+        / 2**30
+        for n in devices
+    ]
+    report["gib_of_a_device"][name] = dict(zip(devices, gib, strict=True))
+    print(name.ljust(16) + "".join(f"{value:>9.2f}" for value in gib))
+
+
+"""
+Each doubling halves it: what every device keeps whole is next to nothing. On
+devices of 16 GiB, `mirasol_3b` leaves 4.5 GiB for all else if there are 4, and
+10 if there are 8. Add to the numbers
+
+- *activations*, by `step_memory()` above, for the clips and settings that you
+  mean to use. Compile that before you rent anything.
+- room for what the compiler moves about: plan with three quarters of a device.
+
+`--model-parallel` is the first number of devices in the row at which the sum
+fits; all further devices go into the batch. Weights in bfloat16 without moments
+are an eighth of this, enough to answer questions with.
+
+And how long? The README's table has the operations of a second of video up to
+its latents; a backward pass takes twice those of the forward pass. A device
+does its peak times a utilisation, 0.4 say. The two numbers below are
+assumptions: put in your own.
+"""
+
+PEAK, UTILISATION = 200e12, 0.4  # operations a second, and what is used of it
+HOURS = 1000  # of video
+for name, operations in (("mirasol_base", 125e9), ("mirasol_3b", 882e9)):
+    seconds = 3 * operations * HOURS * 3600 / (PEAK * UTILISATION)
+    report.setdefault("device_hours", {})[name] = seconds / 3600
+    print(f"{name:<14}{seconds / 3600:>6.1f} hours of a device per epoch")
+
+"""
+## On a TPU
+
+*None of this was run for this guide, which had no TPU.* A TPU VM is a Linux
+machine with the devices in it, and JAX finds them by itself; the script needs
+no change. On one host:
+
+```sh
+pip install "jax[tpu]" && pip install -e ".[jax]" -c constraints.txt
+OPTIONS="--batch-size 256 --num-snippets 16 --steps-per-epoch 500 --epochs 20"
+OPTIONS="$OPTIONS --precision mixed_bfloat16 --shuffle"
+python train.py start gs://bucket/records /mnt/shared/run $OPTIONS
+```
+
+On a pod slice, the same command with `--many-hosts` runs on every host at the
+same time; Google's `gcloud` does that by `--worker=all`:
+
+```sh
+COMMAND="cd keras_mirasol && python train.py ... --many-hosts"
+HOSTS="NAME --zone ZONE --worker=all"
+gcloud compute tpus tpu-vm ssh $HOSTS --command "$COMMAND"
+```
+
+What to see to, in the order in which it goes wrong:
+
+1. **One process per host**, each of them started.
+   `keras.distribution.initialize()` waits until all are there. It comes before
+   anything that touches a device: that is why the script imports
+   `keras_mirasol` after it.
+2. **The batch divides** by all devices (by all groups under `ModelParallel`),
+   and by the number of hosts.
+3. **One shape**: `--num-snippets`, and texts that are filled up to
+   `sequence_length`, which `num_snippets=` sees to. Each further shape is
+   compiled anew. `JAX_COMPILATION_CACHE_DIR` spares a training that is started
+   again all of it.
+4. **Input**: each host decodes JPEGs for all of its devices. Look at whether
+   steps wait for data before you buy more devices: train on one batch again and
+   again (`train.take(1).repeat()`), and see whether that is faster. Then write
+   records at the model's image size, and use more cores per device.
+5. **Precision**: `mixed_bfloat16`. Losses stay in float32.
+6. **Records and backups where all hosts reach them**: `gs://` for records,
+   which TensorFlow reads; a mounted folder for what the script writes.
+7. **Preemption**: the same command again.
+
+Then: the loss of the first epochs should be that of a small run of yours with
+the same `--batch-size`, whatever the number of devices, as it was above.
+"""
+
+Path("build/training_at_scale.json").write_text(json.dumps(report, indent=1))
+print("wrote build/training_at_scale.json")
