@@ -144,11 +144,13 @@ class Answerer:
             question: str.
         """
         clip = self.load(path)
-        self.draw(clip, question, self.answer(clip, question))
+        answer = self.answer(clip, question)
         film = self.watch(path)
         for _ in film.play(speed=float("inf")):
             pass
         "".join(film.ask(question))
+        # What takes longest comes last.
+        self.draw(clip, question, answer)
 
 
 def _check_path(path):

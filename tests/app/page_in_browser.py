@@ -163,6 +163,26 @@ class Browser:
             ]
         )
 
+    def record(self, seconds):
+        """Gives the page a clip of its camera and microphone."""
+        for clear in self._all('#clip button[aria-label="Clear"]'):
+            clear.click()
+        self.click('#clip button[aria-label="Capture from camera"]')
+        self._driver.execute_script(
+            "arguments[0].click()",
+            self.wait(lambda: self._button("Click to Access Webcam")),
+        )
+        self.wait(lambda: self._button("Record")).click()
+        time.sleep(seconds)
+        self.wait(lambda: self._button("Stop")).click()
+        self.wait(
+            lambda: [
+                video
+                for video in self._all("#clip video")
+                if "/file=" in (video.get_property("src") or "")
+            ]
+        )
+
     def type(self, selector, text):
         """Writes into a field, instead of what it has."""
         field = self.find(f"{selector} textarea")
@@ -218,14 +238,19 @@ class Browser:
         return {url.hostname for url in urls if url.scheme.startswith("http")}
 
     def screenshot(self, path):
-        """Writes a picture of the page from top to bottom, in 128 colours."""
+        """Writes a picture of the page from top to bottom."""
         from PIL import Image
 
         taken = self._driver.execute_cdp_cmd(
             "Page.captureScreenshot", {"captureBeyondViewport": True}
         )
         image = Image.open(io.BytesIO(base64.b64decode(taken["data"])))
-        image.convert("RGB").quantize(128).save(path, optimize=True)
+        image.convert("RGB").save(path, optimize=True)
+
+    def _button(self, text):
+        return next(
+            (e for e in self._all("#clip button") if e.text == text), None
+        )
 
     def _all(self, selector):
         return self._driver.find_elements(By.CSS_SELECTOR, selector)

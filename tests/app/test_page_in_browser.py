@@ -87,6 +87,13 @@ def test_what_cannot_be_answered_is_told_without_a_traceback(
     assert "Traceback" not in page.log()
 
 
+def test_a_clip_may_be_recorded(browser):
+    browser.record(seconds=2)
+    # The camera and the microphone are Chromium's own: it beeps.
+    assert browser.ask("what is heard first?") in sounding_shapes.SOUNDS
+    browser.find("#picture img")
+
+
 def test_it_answers_while_a_film_plays(browser, lines):
     line = next(line for line in lines if line["kind"] == "heard")
     browser.upload(line["media"])
