@@ -150,6 +150,8 @@ class Browser:
         """Gives the page a clip, instead of the one that it may have."""
         for clear in self._all('#clip button[aria-label="Clear"]'):
             clear.click()
+        # It may have shown the camera.
+        self.click('#clip button[aria-label="Upload file"]')
         self.wait(lambda: self._all("#clip input[type=file]"))[0].send_keys(
             str(path)
         )
