@@ -4,11 +4,11 @@
 # Python 3.11 to 3.13: what the versions in constraints.txt are built for.
 PYTHON ?= python3
 VENV ?= .venv
-# The backend of `make demo` and `make train`.
+# The backend of `make demo`, `make notebooks` and `make train`.
 KERAS_BACKEND ?= jax
 # The backends that `make test` goes through.
 BACKENDS ?= jax tensorflow torch
-# Options of what `make app` and `make train` run.
+# Options of what `make app`, `make train` or `make notebooks` runs.
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -18,13 +18,16 @@ APP_READY := $(VENV)/.ready-app-$(KERAS_BACKEND)
 RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo app app-screenshot test format train clean
+.PHONY: help demo app app-screenshot test notebooks docs format train clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    ask the shipped model about clips, fine-tune it, save it'
 	@echo 'make app     ask the shipped model about your clips, in the browser; see ARGS="--help"'
 	@echo 'make test    run the tests on $(BACKENDS)'
+	@echo 'make notebooks  run the guides, with what they show into guides/notebooks;'
+	@echo '             ARGS="quickstart" runs one of them'
+	@echo 'make docs    build the site of documentation into build/docs'
 	@echo 'make train   train mirasol_tiny anew (an hour) and put it in the package; see ARGS="--help"'
 	@echo 'make format  put the code in the style that the tests ask for'
 	@echo 'make clean   remove the virtual environment and caches, not build/'
@@ -55,6 +58,14 @@ test: $(TEST_READY)
 		echo; echo "Tests on @"; cat build/tests/@.log; exit $$status' \
 		|| { echo 'Tests failed, see above'; exit 1; }
 	@echo 'Tests passed on: $(BACKENDS)'
+
+notebooks: $(TEST_READY)
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/make_notebooks.py $(ARGS)
+
+# Material's note on what may come after MkDocs is not about this site.
+docs: $(TEST_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo 'Open build/docs/index.html'
 
 format: $(TEST_READY)
 	$(BIN)/python -m ruff check --fix .
@@ -92,5 +103,5 @@ $(APP_READY): $(RUN_READY)
 	@touch $@
 
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -e '.[jax,tensorflow,torch,guides,demo,test,tfio,grain,beam]' -c constraints.txt
+	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,demo,test,tfio,grain,beam]' -c constraints.txt
 	@touch $@

@@ -5,7 +5,9 @@
 Counts the parameters of each part of every preset, the tokens of a snippet
 and the floating-point operations for a second of video, all from shapes: no
 weights are allocated. Prints the table, writes
-`benchmarks/results/model_card.json` and puts the table into the README.
+`benchmarks/results/model_card.json`, puts the table into the README and writes
+the model cards in the folders of presets, with other results that are recorded
+(`benchmarks/preset_cards.py`).
 
 Operations are those of matrix products, two for each multiplication and
 addition; what else there is (norms, activations, softmax) adds a few percent.
@@ -21,6 +23,7 @@ import re
 from pathlib import Path
 
 import keras
+from preset_cards import write_cards
 
 from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers.tube_embedding import tube_grids
@@ -70,6 +73,7 @@ def main():
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report, indent=1) + "\n")
     README.write_text(with_table(README.read_text(), table(report)))
+    write_cards(report)
     print(table(report))
 
 

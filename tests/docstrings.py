@@ -12,32 +12,50 @@ import keras_mirasol
 
 
 def check_example(documented):
-    """Runs the example and checks each value that a comment states.
-
-    A comment behind a statement states the shape of its value, `# (2, 5)`, or
-    the value itself, `# log(4)`; words may stand before it.
-    """
+    """Runs the example and checks what its comments state, one at least."""
     code = re.search(
         r"```python\n(.*?)```", inspect.getdoc(documented), re.DOTALL
     ).group(1)
-    lines = code.splitlines()
     names = {"np": np, "keras": keras, "keras_mirasol": keras_mirasol}
+    assert run_example(code, names), (
+        f"the example of {documented} states no shape or value"
+    )
+
+
+def run_example(code, names):
+    """Runs an example and checks each value that a comment states.
+
+    A comment behind a statement states the shape of its value, `# (2, 5)`, or
+    the value itself, `# log(4)` or `# ["bell"]`; words may stand before a
+    shape.
+
+    Args:
+        code: str. The example.
+        names: dict. What it may use; what it defines is put there.
+
+    Returns:
+        How many values were checked.
+    """
+    lines = code.splitlines()
     checked = 0
     for statement in ast.parse(code).body:
         value = _run(statement, names)
         _, _, comment = lines[statement.end_lineno - 1].partition("#")
         stated = _stated(comment)
-        if stated is None:
+        # Of a loop, a comment is about what is in it.
+        if stated is None or not isinstance(statement, (ast.Expr, ast.Assign)):
             continue
         if isinstance(stated, tuple):
             shape = value.shape if hasattr(value, "shape") else value
             assert tuple(shape) == stated
-        else:
+        elif isinstance(stated, (float, int)):
             np.testing.assert_allclose(
                 keras.ops.convert_to_numpy(value), stated, atol=1e-6
             )
+        else:
+            assert _plain(value) == stated
         checked += 1
-    assert checked, f"the example of {documented} states no shape or value"
+    return checked
 
 
 def _run(statement, names):
@@ -55,5 +73,16 @@ def _stated(comment):
     comment = comment.strip()
     if re.fullmatch(r"[\d.]+|log\(\d+\)", comment):
         return eval(comment, {"log": math.log})
-    shape = re.search(r"\([\d+* ]+(,[\d+* ]+)+\)$", comment)
+    if re.fullmatch(r'\[.*\]|\{.*\}|"[^"]*"', comment):
+        return ast.literal_eval(comment)
+    shape = re.search(r"\([\d+* ]+,([\d+* ]+,?)*\)$", comment)
     return shape and eval(shape.group())
+
+
+def _plain(value):
+    """Lists of what arrays and the like hold."""
+    if hasattr(value, "shape"):
+        return np.asarray(value).tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value

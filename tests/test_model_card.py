@@ -1,9 +1,14 @@
 """The table of sizes in the README, and the counts it is made of."""
 
+import contextlib
 import json
 import math
+import re
+import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import keras
 import pytest
@@ -11,6 +16,7 @@ import small_models
 from scripts import ROOT
 from scripts import load_script
 
+import keras_mirasol
 from keras_mirasol.layers import sparse_tubes
 from keras_mirasol.models import MirasolBackbone
 
@@ -27,8 +33,9 @@ def model_card():
 # Runs a script and tells the most memory that it had, where this can be known.
 # Not by `getrusage`: on Linux a process inherits there what its parent had.
 RUN_AND_TELL_PEAK = """
-import re, runpy, sys
+import os, re, runpy, sys
 sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 if sys.platform == "linux":
     status = open("/proc/self/status").read()
@@ -62,6 +69,94 @@ def test_readme_and_result_are_what_is_counted(model_card, report):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = model_card.table(report)
     assert model_card.with_table(readme, table) == readme, remedy
+
+
+def test_cards_are_what_was_counted_and_recorded(report):
+    cards = load_script("benchmarks/preset_cards.py").cards(report)
+    assert set(cards) == set(MirasolBackbone.presets)
+    for name, text in cards.items():
+        path = ROOT / "keras_mirasol" / "presets" / name / "README.md"
+        assert path.read_text(encoding="utf-8") == text, (
+            "run `python benchmarks/model_card.py`"
+        )
+
+
+def test_presets_are_described_as_by_keras_hub():
+    presets = MirasolBackbone.presets
+    for preset in presets.values():
+        metadata = preset["metadata"]
+        assert metadata["params"] == metadata["parameter_count"]
+        assert metadata["path"] == "mirasol"
+        card = (Path(preset["path"]) / "README.md").read_text("utf-8")
+        assert metadata["description"].startswith("Mirasol of ")
+        # Lines of the card are shorter.
+        assert metadata["description"] in card.replace("\n", " ")
+    described = {p["metadata"]["description"] for p in presets.values()}
+    assert len(described) == len(presets)
+    text = presets["mirasol_tiny"]["metadata"]["description"]
+    assert "1.03 million parameters" in text
+
+
+def code_of_card(name):
+    path = ROOT / "keras_mirasol" / "presets" / name / "README.md"
+    text = path.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return code
+
+
+def test_code_of_the_cards_runs_as_it_stands(tmp_path):
+    corpus = keras_mirasol.data.sounding_shapes.write_corpus(tmp_path, 1)
+    shutil.copy(corpus.parent / "media" / "000000.mp4", tmp_path / "clip.mp4")
+    # Others are as `mirasol_small`, and too large to build here.
+    for name in ("mirasol_tiny", "mirasol_small"):
+        with contextlib.chdir(tmp_path):
+            exec(code_of_card(name), {})
+    for name in set(MirasolBackbone.presets) - {"mirasol_tiny"}:
+        assert code_of_card(name) == code_of_card("mirasol_small").replace(
+            "mirasol_small", name
+        )
+
+
+def test_the_recorded_answers_without_a_modality_are_as_good_as_guesses():
+    path = ROOT / "benchmarks" / "results" / "without_modality.json"
+    recorded = json.loads(path.read_text())
+    shares, best = recorded["by_kind"], recorded["best_possible"]
+    assert min(shares["both"].values()) > 0.95
+    per_kind = recorded["questions"] / len(shares["both"])
+    for without in best:
+        for kind, share in shares[without].items():
+            # By more than three deviations of a guess only if something
+            # gives the answer away.
+            guess = best[without][kind]
+            deviation = math.sqrt(guess * (1 - guess) / per_kind)
+            assert share <= guess + 3 * deviation
+
+
+def test_a_wheel_has_the_cards(tmp_path):
+    # A copy: building leaves files beside what is built.
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "keras_mirasol",
+        tmp_path / "keras_mirasol",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from setuptools import build_meta; "
+            "print(build_meta.build_wheel('.'))",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in MirasolBackbone.presets:
+        assert f"keras_mirasol/presets/{name}/README.md" in names
 
 
 def test_presets_have_the_sizes_that_are_promised(report):

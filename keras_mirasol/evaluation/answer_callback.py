@@ -39,7 +39,7 @@ class AnswerCallback(keras.callbacks.Callback):
     Example:
     ```python
     watch = keras_mirasol.evaluation.AnswerCallback("valid.jsonl")
-    task.fit(train, epochs=10, callbacks=[watch])
+    task.fit(train, epochs=3, callbacks=[watch])
     ```
     """
 

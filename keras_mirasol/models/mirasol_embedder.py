@@ -265,6 +265,10 @@ class MirasolEmbedder(MirasolTask, keras_hub.models.Task):
 
         Example:
         ```python
+        clips = [
+            keras_mirasol.data.load_clip(path)
+            for path in ("dog.mp4", "cat.mp4")
+        ]
         best = embedder.rank(clips, "a dog barks")[0]
         clips[best]
         ```

@@ -25,12 +25,14 @@ class ShippedPresets:
     def presets(cls):
         """Shipped presets: a dict from name to metadata.
 
+        `"metadata"` has a `"description"`, the first words of the model card
+        in the preset's folder, and the number of `"params"`.
         `"has_weights"` says which ship with weights; the others are built
         with `from_preset(name, load_weights=False)`.
         """
         return {
             folder.name: {
-                "metadata": json.loads((folder / "metadata.json").read_text()),
+                "metadata": _metadata(folder),
                 "path": str(folder),
                 "has_weights": _has_weights(folder),
             }
@@ -96,6 +98,22 @@ class ShippedPresets:
 
     def _tell_new_layers(self, preset):
         """Warns of layers that a preset has no weights of; tasks may."""
+
+
+def _metadata(folder):
+    """What KerasHub says of its presets, and what saving wrote."""
+    metadata = json.loads((folder / "metadata.json").read_text())
+    card = folder / "README.md"
+    # A new preset has none until `benchmarks/model_card.py` counted it.
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    _, _, text = text.partition(f"# {folder.name}\n\n")
+    description, _, _ = text.partition("\n\n")
+    return {
+        "description": description.replace("\n", " "),
+        "params": metadata["parameter_count"],
+        "path": "mirasol",
+        **metadata,
+    }
 
 
 def _has_weights(folder):

@@ -76,11 +76,11 @@ def load_clip(
     Example:
 
     ```python
-    clip = keras_mirasol.data.load_clip("dog.mp4", start=2.0, end=6.0)
+    clip = keras_mirasol.data.load_clip("film.mp4", start=2.0, end=6.0)
     clip["videos"].shape  # (32, 720, 1280, 3)
     clip["audio"].shape  # (64000,)
 
-    clip = keras_mirasol.data.load_clip("dog.mp4", image_size=64)
+    clip = keras_mirasol.data.load_clip("film.mp4", image_size=64)
     clip["videos"].shape  # (80, 64, 64, 3)
 
     line = keras_mirasol.data.read_manifest("train.jsonl")[0]

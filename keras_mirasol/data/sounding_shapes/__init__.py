@@ -64,7 +64,7 @@ forms of question, each of which has equally many questions:
 | `order`   | (1 + 1 + 1/5) / 3           | (1/5 + 1/4 + 1) / 3         |
 | `caption` | 1/6                         | 1/6 * 1/5                   |
 | `relay`   | (1/3 + 1/3 + 1/6 + 1/6) / 4 | (1/6 + 1/5 + 1/3 + 1/3) / 4 |
-| `story`   | 1 / (6*5*4*3)               | 1 / (6*5*4*3 * 5*4*3*2)     |
+| `story`   | 1 / 360                     | 1 / (360 * 120)             |
 | `moment`  | (1/6 + 1 + 1 + 1/6) / 4     | (1/30 + 1/6 + 1/5 + 1) / 4  |
 
 For example, the four forms of `fused` ask for a colour by a sound, a shape by
@@ -73,7 +73,8 @@ colours and shapes are seen, but not which of them was on (1/4), and the sound
 is one of six (1/6). An `order` question names an item that is not the answer,
 which leaves 5 colours, 4 shapes or 5 sounds; a `relay` question rules out the
 first slot or the last, which leaves three. A `story` names all four sounds,
-of six, in order, and likewise the colours, of six, and the shapes, of five. A
+of six, in order (one of 6 * 5 * 4 * 3 = 360), and likewise the colours, of six,
+and the shapes, of five (one of 5 * 4 * 3 * 2 = 120). A
 `moment` asks for a slot's colour and shape and sound, then for each by itself:
 without audio the sound is one of six (1/6) wherever it is asked for, and
 without video the colour is one of six and the shape one of five (1/30

@@ -104,8 +104,8 @@ def write_corpus(
     ```python
     from keras_mirasol.data import sounding_shapes
 
-    train = sounding_shapes.write_corpus("train", 1000, seed=0)
-    test = sounding_shapes.write_corpus("test", 100, seed=1)
+    train = sounding_shapes.write_corpus("train", 100, seed=0)
+    test = sounding_shapes.write_corpus("test", 10, seed=1)
     ```
     """
     kinds = KINDS if kinds is None else tuple(kinds)

@@ -1,0 +1,76 @@
+"""Every guide runs from top to bottom in its fast setting.
+
+All of them on the first backend that is tested. On the others only those
+below: a guide takes about a minute, and all backends run the same code. Each
+backend has some, which lean on different parts of the package.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+from scripts import ROOT
+
+GUIDES = {path.stem: path for path in (ROOT / "guides").glob("*.py")}
+del GUIDES["make_notebooks"]
+
+# Guides that are run on these backends too, where they are not the first.
+ALSO_ON = {"quickstart": ["tensorflow", "torch"]}
+
+# What a guide says that is so in its fast setting too.
+CLAIMS = {
+    "quickstart": lambda report: report["exact_match"] > 0.95,
+}
+
+
+def marked(name):
+    backend = keras.backend.backend()
+    here = backend in ALSO_ON.get(name, [])
+    return pytest.param(name, marks=[] if here else pytest.mark.any_backend)
+
+
+def test_guides_that_are_named_exist():
+    assert {*ALSO_ON, *CLAIMS} <= set(GUIDES)
+    assert {"tensorflow", "torch"} <= {b for bs in ALSO_ON.values() for b in bs}
+
+
+@pytest.mark.parametrize("name", map(marked, sorted(GUIDES)))
+def test_guide_runs_and_reports(name, tmp_path):
+    backend = keras.backend.backend()
+    result = subprocess.run(
+        [sys.executable, GUIDES[name]],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "FAST_GUIDES": "1",
+            "KERAS_BACKEND": backend,
+            "MPLBACKEND": "agg",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    # It keeps to its own places.
+    assert [path.name for path in tmp_path.iterdir()] == ["build"]
+    written = {path.name for path in (tmp_path / "build").iterdir()}
+    assert written <= {name, f"{name}.json"}
+    report = json.loads((tmp_path / "build" / f"{name}.json").read_text())
+    assert report["backend"] == backend
+    assert report["fast"] is True
+    assert all(map(math.isfinite, numbers(report)))
+    assert list((tmp_path / "build" / name).rglob("*.png"))
+    if name in CLAIMS:
+        assert CLAIMS[name](report), report
+
+
+def numbers(value):
+    """All numbers of a report, however deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [number for part in value for number in numbers(part)]
+    return [value] if isinstance(value, (int, float)) else []
