@@ -263,9 +263,9 @@ figure
 
 `save_lora_weights` writes the two matrices of each layer: a new skill in a
 twelfth of the model's size, most of it zeros of the layers outside the decoder,
-which were enabled and not trained. A fresh model of the same preset takes it, once LoRA
-is enabled for the same layers. `save_to_preset` adds `A B` to `W` instead, and
-makes a model like any other, which needs to know nothing of LoRA.
+which were enabled and not trained. A fresh model of the same preset takes it,
+once LoRA is enabled for the same layers. `save_to_preset` adds `A B` to `W`
+instead, and makes a model like any other, which needs to know nothing of LoRA.
 """
 
 tuned = tasks["LoRA, decoder"]
