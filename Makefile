@@ -8,20 +8,22 @@ VENV ?= .venv
 KERAS_BACKEND ?= jax
 # The backends that `make test` goes through.
 BACKENDS ?= jax tensorflow torch
-# Options of the script that `make train` or `make notebooks` runs.
+# Options of what `make app`, `make train` or `make notebooks` runs.
 ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Touched when an installation is complete, one per set of extras.
+APP_READY := $(VENV)/.ready-app-$(KERAS_BACKEND)
 RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test notebooks docs format train clean
+.PHONY: help demo app app-screenshot test notebooks docs format train clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    ask the shipped model about clips, fine-tune it, save it'
+	@echo 'make app     ask the shipped model about your clips, in the browser; see ARGS="--help"'
 	@echo 'make test    run the tests on $(BACKENDS)'
 	@echo 'make notebooks  run the guides, with what they show into guides/notebooks;'
 	@echo '             ARGS="quickstart" runs one of them'
@@ -30,11 +32,18 @@ help:
 	@echo 'make format  put the code in the style that the tests ask for'
 	@echo 'make clean   remove the virtual environment and caches, not build/'
 	@echo
-	@echo 'demo and train run on KERAS_BACKEND=jax, tensorflow or torch;'
+	@echo 'demo, app and train run on KERAS_BACKEND=jax, tensorflow or torch;'
 	@echo 'test on all of BACKENDS="jax tensorflow torch".'
 
 demo: $(RUN_READY)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/quickstart.py
+
+app: $(APP_READY)
+	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python -m keras_mirasol.app $(ARGS)
+
+# The README's picture of the page, taken by Chromium.
+app-screenshot: $(TEST_READY)
+	$(BIN)/python tests/app/page_in_browser.py docs/demo.png
 
 # Two at a time: tests wait for compilers that use one core. The first backend
 # runs all tests, the others leave out what is marked as one that no backend
@@ -89,6 +98,10 @@ $(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -e '.[$(KERAS_BACKEND),guides]' -c constraints.txt
 	@touch $@
 
+$(APP_READY): $(RUN_READY)
+	$(PIP) install -e '.[$(KERAS_BACKEND),demo]' -c constraints.txt
+	@touch $@
+
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,test,tfio,grain,beam]' -c constraints.txt
+	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,demo,test,tfio,grain,beam]' -c constraints.txt
 	@touch $@

@@ -20,6 +20,7 @@ import ast
 import os
 import re
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "guides"
 NOTEBOOKS = GUIDES / "notebooks"
+DRAFTS = ROOT / "build" / "notebooks"
 FIELDS = ("Title", "Author", "Date created", "Last modified", "Description")
 MAX_BYTES = 1_500_000
 # The kernel and what it says of itself, alike on all machines.
@@ -206,8 +208,13 @@ def is_unseen_figure(output):
 
 
 def plain(text):
-    """Text as a terminal shows it in the end, without colours."""
+    """Text as a terminal shows it in the end, without colours.
+
+    Files, which warnings name, are named from where packages are.
+    """
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    for folder in (sysconfig.get_path("purelib"), ROOT):
+        text = text.replace(f"{folder}/", "")
     lines = [overwritten(line) for line in text.split("\n")]
     return "\n".join(lines)
 
@@ -266,7 +273,7 @@ def main():
     unknown = set(names) - {path.stem for path in guides()}
     if unknown:
         parser.error(f"there is no guide {', '.join(sorted(unknown))}")
-    folder = ROOT / "build" / "notebooks" if settings.fast else NOTEBOOKS
+    folder = DRAFTS if settings.fast else NOTEBOOKS
     folder.mkdir(parents=True, exist_ok=True)
     for path in guides():
         if names and path.stem not in names:
@@ -278,6 +285,10 @@ def main():
                 print(f"running {path.name}", flush=True)
                 run(notebook, settings.fast)
             text = nbformat.writes(nbformat.from_dict(notebook)) + "\n"
+            # What took long to run can be looked at, be it refused or not.
+            draft = DRAFTS / target.name
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(text, encoding="utf-8")
             check(text, path.name)
         except GuideError as error:
             sys.exit(f"{path.name}: {error}")

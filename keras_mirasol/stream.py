@@ -96,13 +96,23 @@ def _play(stream, spans, asked, speed):
     for index, span in enumerate(spans, 1):
         # A span has been seen when its time is over.
         _answer_until(begin + index * seconds / speed, stream, asked)
-        stream.observe(span.get("videos"), span.get("audio"))
-        for key, modality in MODALITIES.items():
-            if key not in span:
-                stream.finish(modality)
+        observe_span(stream, span)
     stream.finish()
     while not asked.empty():
         _answer(stream, asked.get())
+
+
+def observe_span(stream, span):
+    """Has a stream take in a span of `iter_clip()`.
+
+    Args:
+        stream: a `MirasolStream`.
+        span: dict of `"videos"` and/or `"audio"`. What is absent has ended.
+    """
+    stream.observe(span.get("videos"), span.get("audio"))
+    for key, modality in MODALITIES.items():
+        if key not in span:
+            stream.finish(modality)
 
 
 def _answer_until(moment, stream, asked):

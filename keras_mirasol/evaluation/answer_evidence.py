@@ -1,10 +1,16 @@
 """Which moment of a clip, its picture or its sound, an answer came from."""
 
+import functools
+import weakref
+
+import keras
 import numpy as np
 from keras import ops
 
 from keras_mirasol.layers import record_attention
 
+# From a backbone to what `_compiled_logits()` made of it.
+_MODELS = weakref.WeakKeyDictionary()
 _MASKS = {"video": "video_mask", "audio": "audio_mask"}
 
 
@@ -96,24 +102,24 @@ def answer_evidence(
     count = 1 + np.flatnonzero(there).max()
     encoded = _encode(task.backbone, x)
     with record_attention() as record:
-        whole = _log_likelihoods(task.backbone, x, encoded, x, rows, targets)
+        whole = _log_likelihoods(
+            functools.partial(_logits, task.backbone),
+            x,
+            encoded,
+            x,
+            rows,
+            targets,
+        )
     masks = _random_masks(x, num_masks, np.random.default_rng(seed))
-    masked = np.concatenate(
-        [
-            _log_likelihoods(
-                task.backbone,
-                x,
-                encoded,
-                {
-                    key: mask[first : first + batch_size]
-                    for key, mask in masks.items()
-                },
-                rows,
-                targets,
-            )
-            for first in range(0, num_masks, batch_size)
-        ]
-    )
+    logits_of = _compiled_logits(task.backbone, encoded)
+    masked = []
+    for first in range(0, num_masks, batch_size):
+        batch = {
+            key: mask[first : first + batch_size] for key, mask in masks.items()
+        }
+        masked.append(
+            _log_likelihoods(logits_of, x, encoded, batch, rows, targets)
+        )
     tokenizer = task.preprocessor.tokenizer
     return {
         "answer": answer,
@@ -125,7 +131,7 @@ def answer_evidence(
         ],
         **{
             name: gains[:, :count]
-            for name, gains in _gains(masks, masked).items()
+            for name, gains in _gains(masks, np.concatenate(masked)).items()
         },
         "snippet_seconds": task.preprocessor.snippet_seconds,
     }
@@ -133,10 +139,18 @@ def answer_evidence(
 
 def _encode(backbone, x):
     """Video and audio tokens of a clip."""
-    return (
-        backbone.video_encoder(x["pixel_values"], x["video_mask"]),
-        backbone.audio_encoder(x["audio_features"], x["audio_mask"]),
-    )
+    tokens = {
+        "video_tokens": backbone.video_encoder(
+            x["pixel_values"], x["video_mask"]
+        ),
+        "audio_tokens": backbone.audio_encoder(
+            x["audio_features"], x["audio_mask"]
+        ),
+    }
+    return {
+        name: ops.convert_to_numpy(ops.cast(values, "float32"))
+        for name, values in tokens.items()
+    }
 
 
 def _random_masks(x, count, generator):
@@ -162,26 +176,57 @@ def _gains(masks, log_likelihoods):
     return dict(zip(_MASKS, np.split(gains, 2, axis=1), strict=True))
 
 
-def _log_likelihoods(backbone, x, encoded, masks, rows, targets):
+def _log_likelihoods(logits_of, x, encoded, masks, rows, targets):
     """Of the answer's tokens, for each row of masks: `(clips, N)`."""
-    video_mask, audio_mask = masks["video_mask"], masks["audio_mask"]
-    count = len(video_mask)
-    video_tokens, audio_tokens = (
-        ops.repeat(tokens, count, axis=0) for tokens in encoded
-    )
+    count = len(masks["video_mask"])
+    repeated = {
+        name: np.repeat(values, count, axis=0)
+        for name, values in {
+            **encoded,
+            "token_ids": x["token_ids"],
+            "padding_mask": x["padding_mask"],
+        }.items()
+    }
+    masks = {key: masks[key] for key in _MASKS.values()}
+    logits = ops.convert_to_numpy(logits_of({**repeated, **masks}))
+    likelihoods = ops.log_softmax(logits[:, rows].astype("float32"), axis=-1)
+    likelihoods = ops.convert_to_numpy(likelihoods)
+    return likelihoods[:, np.arange(len(rows)), targets]
+
+
+def _logits(backbone, inputs):
+    """Logits of a text, from the video and audio tokens of its clip."""
     joint_tokens = backbone.combiner(
-        video_tokens, audio_tokens, video_mask, audio_mask
+        inputs["video_tokens"],
+        inputs["audio_tokens"],
+        inputs["video_mask"],
+        inputs["audio_mask"],
     )
     hidden = backbone.decode_text(
-        np.repeat(x["token_ids"], count, axis=0),
-        np.repeat(x["padding_mask"], count, axis=0),
+        inputs["token_ids"],
+        inputs["padding_mask"],
         backbone.snippet_transformer(joint_tokens),
-        np.logical_or(video_mask, audio_mask),
+        ops.logical_or(inputs["video_mask"], inputs["audio_mask"]),
     )
-    logits = backbone.token_embedding(hidden, reverse=True)
-    logits = ops.convert_to_numpy(ops.cast(logits, "float32"))[:, rows]
-    likelihoods = ops.convert_to_numpy(ops.log_softmax(logits, axis=-1))
-    return likelihoods[:, np.arange(len(rows)), targets]
+    return backbone.token_embedding(hidden, reverse=True)
+
+
+def _compiled_logits(backbone, encoded):
+    """`_logits()` as a function that is compiled, once for a backbone."""
+    if backbone not in _MODELS:
+        inputs = {
+            name: keras.Input((None, *tokens.shape[2:]), name=name)
+            for name, tokens in encoded.items()
+        }
+        for name, dtype in (
+            ("video_mask", "bool"),
+            ("audio_mask", "bool"),
+            ("token_ids", "int32"),
+            ("padding_mask", "bool"),
+        ):
+            inputs[name] = keras.Input((None,), dtype=dtype, name=name)
+        _MODELS[backbone] = keras.Model(inputs, _logits(backbone, inputs))
+    return _MODELS[backbone].predict_on_batch
 
 
 def _attention_to_snippets(record, rows, snippets):

@@ -99,6 +99,7 @@ class ObjectiveTask(MirasolTask):
         optimizer = keras.optimizers.get(optimizer)
         if keras.backend.backend() == "torch":
             keras_compat.fuse_adam(optimizer)
+        self._asked_jit_compile = kwargs.get("jit_compile", "auto")
         super().compile(
             optimizer=optimizer, loss=None, weighted_metrics=None, **kwargs
         )
@@ -109,7 +110,8 @@ class ObjectiveTask(MirasolTask):
         return {
             "optimizer": keras.optimizers.serialize(self.optimizer),
             "has_trained": self.optimizer.built,
-            "jit_compile": self.jit_compile,
+            # What "auto" is on this backend may be unwise on another.
+            "jit_compile": self._asked_jit_compile,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
         }

@@ -1,5 +1,7 @@
 import inspect
+import json
 import warnings
+import zipfile
 
 import av
 import keras
@@ -538,6 +540,17 @@ def test_a_sampler_with_settings_survives_saving(tmp_path):
     assert isinstance(copy.optimizer, keras.optimizers.SGD)
     assert isinstance(copy.sampler, keras_hub.samplers.TopKSampler)
     assert (copy.sampler.k, copy.sampler.temperature) == (3, 0.7)
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", False])
+def test_how_to_compile_is_saved_as_it_was_asked_for(jit_compile, tmp_path):
+    # "auto" is XLA on JAX; as `True` it would be minutes of Dynamo on PyTorch.
+    task = small_models.build_task(compile=False)
+    task.compile("sgd", jit_compile=jit_compile)
+    task.save(tmp_path / "task.keras")
+    with zipfile.ZipFile(tmp_path / "task.keras") as file:
+        config = json.loads(file.read("config.json"))
+    assert config["compile_config"]["jit_compile"] == jit_compile
 
 
 def test_a_model_that_was_not_compiled_is_saved(tmp_path):
