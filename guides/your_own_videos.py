@@ -249,8 +249,9 @@ for kind in ("seen", "heard", "order", "fused", "moment"):
 
 """
 **How well does one guess?** A number means nothing without it. The commonest
-response to each prompt is one guess; half of *fused* and *order* is known to
-who knows which four digits are in a clip but not when, one of four.
+response to each prompt is one guess, printed below. Who knows the four digits
+of a clip but not when they come is right in one of four *fused* questions, and
+in one of three of *order*.
 """
 
 KINDS = ("seen", "heard", "order", "fused")
