@@ -145,7 +145,12 @@ def title_cell(node, path):
 
 def run(notebook, fast=False):
     """Runs a notebook from the repository root; its outputs are put in it."""
-    environment = {**os.environ, "FAST_GUIDES": "1" if fast else "0"}
+    environment = {
+        **os.environ,
+        "FAST_GUIDES": "1" if fast else "0",
+        # Bars of text do as well.
+        "PYTHONWARNINGS": "ignore:IProgress not found",
+    }
     # One's own settings and history of IPython have no part in it.
     with tempfile.TemporaryDirectory() as folder:
         environment["IPYTHONDIR"] = folder

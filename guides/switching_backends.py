@@ -548,7 +548,7 @@ others' those of single operations; times of parallel threads add up.
 
 for name in backends:
     operations = results[name]["operations"]
-    total = sum(operations.values())
+    total = sum(operations.values()) or 1.0
     print(f"{name}: {len(operations)} kinds of operation")
     for operation in sorted(operations, key=operations.get)[:-6:-1]:
         taken = operations[operation]

@@ -121,7 +121,10 @@ def _trace(owner, method, num_args, static, signature):
             ),
         )
 
-    return tf.function(call, input_signature=signature, autograph=False)
+    # Concrete, or TensorFlow takes all of them for one that is traced too often.
+    return tf.function(
+        call, input_signature=signature, autograph=False
+    ).get_concrete_function()
 
 
 def _without_graph(error):

@@ -72,6 +72,12 @@ def test_all_lengths_share_a_trace():
     assert scaler.traces == 1
 
 
+def test_many_objects_are_no_function_that_is_traced_too_often(caplog):
+    for factor in range(12):
+        Scaler(float(factor)).scale(np.ones(1, "float32"))
+    assert "retracing" not in caplog.text
+
+
 def test_each_object_has_graphs_of_its_own():
     x = np.ones(1, "float32")
     two, three = Scaler(2.0), Scaler(3.0)
