@@ -121,7 +121,7 @@ def _trace(owner, method, num_args, static, signature):
             ),
         )
 
-    # Concrete, or TensorFlow takes all of them for one that is traced too often.
+    # Concrete, or TensorFlow takes them all for one that is traced too often.
     return tf.function(
         call, input_signature=signature, autograph=False
     ).get_concrete_function()
