@@ -8,7 +8,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Guides whose notebooks are still to be run, and that are not tested yet.
 GUIDES_UNDER_WAY = {
-    "long_video_and_streaming",
     "switching_backends",
     "training_at_scale",
     "your_own_videos",
