@@ -11,6 +11,7 @@ sys.path.append(str(Path(__file__).parent))
 
 from make_pages import NAMESPACES
 from make_pages import link_names
+from make_pages import outside_code
 from make_pages import unshadow
 
 # Sections that list names, and what each of these is.
@@ -24,6 +25,7 @@ SECTION = re.compile(
 EXAMPLE = re.compile(r"^(Examples?):\n+(?=```)", re.MULTILINE)
 # A row of a table that goes on with the cells of the row above.
 CONTINUED = re.compile(r"^(\|.*)\|\n\| +(\|.*)$", re.MULTILINE)
+# Not those that are indented: they are part of a section.
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -53,11 +55,7 @@ def markdown(docstring):
     while CONTINUED.search(text):
         text = CONTINUED.sub(joined_rows, text)
     # Sections first: some have blocks of code in them, none is in one.
-    parts, end = [], 0
-    for code in FENCED.finditer(text):
-        parts += [link_names(sections(text[end : code.start()])), code[0]]
-        end = code.end()
-    return "".join([*parts, link_names(sections(text[end:]))])
+    return outside_code(lambda t: link_names(sections(t)), text, FENCED)
 
 
 def joined_rows(match):

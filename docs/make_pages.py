@@ -276,10 +276,10 @@ def link_names(text):
     return re.sub(r"(?<![\[`])`([\w.]+)`(?![\]`])", link, text)
 
 
-def outside_code(change, text):
+def outside_code(change, text, fenced=FENCED):
     """A Markdown text, changed where it is not a block of code."""
     parts, end = [], 0
-    for code in FENCED.finditer(text):
+    for code in fenced.finditer(text):
         parts += [change(text[end : code.start()]), code[0]]
         end = code.end()
     return "".join([*parts, change(text[end:])])
