@@ -5,11 +5,14 @@ import json
 import numbers
 import os
 import re
+import threading
 import weakref
 
 import tensorflow as tf
 
 _GRAPHS = weakref.WeakKeyDictionary()
+# Keras layers that work in TensorFlow change their state while they are traced.
+_TRACING = threading.RLock()
 # Whether this process was forked from one where TensorFlow had run.
 _is_broken_by_fork = False
 
@@ -71,10 +74,13 @@ def in_graph(method):
                 if place not in static
             ]
             signature = tuple(map(_any_length, tensors))
-            graphs = _graphs_of(self)
             key = (method.__name__, len(args), *static.items(), signature)
-            if key not in graphs:
-                graphs[key] = _trace(self, method, len(args), static, signature)
+            with _TRACING:
+                graphs = _graphs_of(self)
+                if key not in graphs:
+                    graphs[key] = _trace(
+                        self, method, len(args), static, signature
+                    )
             try:
                 outputs = graphs[key](*tensors)
             except tf.errors.InvalidArgumentError as error:

@@ -1,6 +1,8 @@
+import concurrent.futures
 import gc
 import multiprocessing
 import os
+import time
 import weakref
 
 import keras
@@ -70,6 +72,25 @@ def test_all_lengths_share_a_trace():
     for length in (1, 2, 3, 4, 5):
         scaler.scale(np.ones(length, "float32"))
     assert scaler.traces == 1
+
+
+def test_threads_trace_one_after_the_other():
+    inside, most = [], []
+
+    class Slow:
+        @in_graph
+        def double(self, x):
+            inside.append(self)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.pop()
+            return 2 * x
+
+    one, other, x = Slow(), Slow(), np.ones(2, "float32")
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda s: s.double(x), [one, other] * 4))
+    assert most == [1, 1]
+    np.testing.assert_array_equal(results, np.full((8, 2), 2.0))
 
 
 def test_many_objects_are_no_function_that_is_traced_too_often(caplog):
