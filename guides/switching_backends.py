@@ -185,6 +185,11 @@ def profile_torch(function):
     }
 
 
+def is_operation(name):
+    """Whether an event of TensorFlow is of one operation, scope:Type."""
+    return ":" in name.replace("::", "").replace(": ", "")
+
+
 def xplane_operations(folder):
     """Milliseconds by kind of operation, of a trace for TensorBoard."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
@@ -208,8 +213,8 @@ def xplane_operations(folder):
                 name = names[event.metadata_id]
                 if "hlo_op" in about:  # XLA numbers them: dot.12
                     name = name.split(".")[0]
-                elif "::" not in name and "tf_op" in about:
-                    name = name.split(":")[-1]
+                elif line.name.startswith("tf_Compute") and is_operation(name):
+                    name = name.split(":")[1]  # scope:Type
                 else:
                     continue
                 milliseconds = event.duration_ps / 1e9
@@ -389,11 +394,12 @@ the last bit, rounding may choose; of 512 questions to `mirasol_tiny` it never
 did (`benchmarks/same_answers.py`).
 """
 
-print("question".ljust(52) + "".join(name.ljust(14) for name in backends))
 prompts = [line["prompt"] for line in lines[::TEXTS]][:8]
+width = 2 + max(map(len, prompts))
+print("question".ljust(width) + "".join(name.ljust(14) for name in backends))
 for number, prompt in enumerate(prompts):
     answers = [results[name]["answers"][number] for name in backends]
-    print(f"{prompt:<52}" + "".join(f"{a[:12]!r:<14}" for a in answers))
+    print(f"{prompt:<{width}}" + "".join(f"{a[:11]!r:<14}" for a in answers))
 same_answers = all(
     results[name]["answers"] == results[backends[0]]["answers"]
     for name in backends
@@ -548,7 +554,7 @@ others' those of single operations; times of parallel threads add up.
 
 for name in backends:
     operations = results[name]["operations"]
-    total = sum(operations.values()) or 1.0
+    total = sum(operations.values())
     print(f"{name}: {len(operations)} kinds of operation")
     for operation in sorted(operations, key=operations.get)[:-6:-1]:
         taken = operations[operation]
