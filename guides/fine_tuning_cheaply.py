@@ -379,3 +379,4 @@ report = {
     "answer_seconds": seconds,
 }
 Path("build/fine_tuning_cheaply.json").write_text(json.dumps(report, indent=1))
+print("wrote build/fine_tuning_cheaply.json and the pictures in", build)

@@ -478,3 +478,4 @@ report = {
     "memory_text_loss": history.history["text_loss"],
 }
 Path("build/inside_mirasol.json").write_text(json.dumps(report, indent=1))
+print("wrote build/inside_mirasol.json and the pictures in", build)

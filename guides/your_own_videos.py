@@ -589,16 +589,18 @@ figure
 ## Then whole clips
 
 What was learned of moments is there; now the latent model and the text decoder
-learn when. Each clip has 22 questions, in two groups of eleven. Here, too,
-kinds of question come one after the other: what is heard at a place, what is
-seen there, and only then *order* and *fused*, which have to find one thing by
-another. One of three and one of four, where these two wait longest, is what
-knowing the digits of the clip but not their moments is worth. Where they still
-rise at the end, as here, more epochs are what they need.
+learn when. All 22 questions about a clip are asked in one step: it is encoded
+once for them, and prompts that differ by a word, with different answers, stand
+side by side.
+
+Here, too, kinds of question come one after the other: what is heard or seen at
+a place, then *fused*, which has to find one thing by another, and last *order*,
+which has to find what is next to it. One of four and one of three, where these
+two wait, is what knowing the digits of the clip but not their moments is worth.
 """
 
-clip_data = dataset_of(whole["train"], batch_size=8, texts_per_clip=11)
-report["clips"] = train(clip_data, whole["valid"], 1 if FAST else 16)
+clip_data = dataset_of(whole["train"], batch_size=8, texts_per_clip=22)
+report["clips"] = train(clip_data, whole["valid"], 1 if FAST else 24)
 
 """
 The curves of the whole clips, by loss and by kind of question:

@@ -167,6 +167,12 @@ class MirasolTask(ShippedPresets):
             **kwargs,
         )
 
+    def quantize(self, *args, **kwargs):
+        with warnings.catch_warnings():
+            # Keras tells of each layer without a matrix, which stays as it is.
+            warnings.filterwarnings("ignore", ".*does not have a `quantize`")
+            super().quantize(*args, **kwargs)
+
     def fit(self, x=None, *args, validation_data=None, **kwargs):
         # Keras would warn that a dataset is not shuffled; KerasHub makes one
         # of everything.

@@ -291,8 +291,7 @@ def test_a_quantized_task_survives_saving(tmp_path, monkeypatch):
     monkeypatch.setattr(gc, "collect", lambda *_: 0)
     task = small_models.build_task()
     with warnings.catch_warnings():
-        # Keras warns of each layer that stays as it is.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", UserWarning)
         task.quantize("int8")
     task.save_to_preset(str(tmp_path / "preset"))
     loaded = MirasolCausalLM.from_preset(str(tmp_path / "preset"))
