@@ -478,7 +478,7 @@ FIRST = ("import", "load", "first forward", "first answer")
 FIRST = (*FIRST, "first training step")
 AGAIN = ("forward", "answer", "8 answers", "training step")
 figure, panels = plt.subplots(
-    1, 3, figsize=(12, 4), layout="constrained", dpi=120, width_ratios=(5, 4, 2)
+    1, 3, figsize=(12, 4), layout="constrained", dpi=120, width_ratios=(5, 4, 3)
 )
 height = 0.8 / len(backends)
 for panel, names, title in (
@@ -558,7 +558,7 @@ for name in backends:
     print(f"{name}: {len(operations)} kinds of operation")
     for operation in sorted(operations, key=operations.get)[:-6:-1]:
         taken = operations[operation]
-        print(f"  {operation[:40]:<42}{taken:>8.2f} ms {taken / total:.0%}")
+        print(f"  {operation[:44]:<46}{taken:>8.2f} ms {taken / total:.0%}")
 
 """
 The traces of JAX and TensorFlow are in `build/switching_backends/jax` and
