@@ -6,13 +6,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Guides whose notebooks are still to be run, and that are not tested yet.
-GUIDES_UNDER_WAY = {
-    "switching_backends",
-    "training_at_scale",
-    "your_own_videos",
-}
-
 
 def load_script(path):
     """The module that a script is, without running its `main()`.
