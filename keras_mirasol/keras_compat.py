@@ -3,7 +3,10 @@
 Each has a test that fails when these parts change.
 """
 
+import contextlib
 import functools
+import gc
+import warnings
 from pathlib import Path
 
 import keras
@@ -31,6 +34,25 @@ def saved_class(preset):
 def layers_within(layer):
     """All layers that a layer or model is made of, at any depth."""
     return layer._flatten_layers(include_self=False)
+
+
+@contextlib.contextmanager
+def quantizing():
+    """Lets Keras quantize layers in silence, and within a second.
+
+    It tells of each layer without a matrix, and looks through all objects for
+    garbage once for each weight that it replaces, which takes half a minute.
+    """
+    is_frozen = gc.get_freeze_count() > 0
+    if not is_frozen:
+        gc.freeze()  # What there is by now is not looked through.
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have a `quantize`")
+            yield
+    finally:
+        if not is_frozen:
+            gc.unfreeze()
 
 
 def refuse_cloning(init):

@@ -59,20 +59,8 @@ def test_guides_that_are_named_exist():
     assert {"tensorflow", "torch"} <= {b for bs in ALSO_ON.values() for b in bs}
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """Settings for programs that are compiled soon, and each of them once."""
-    return {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("programs")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-        # A quick look waits for compilers, not for what they make.
-        "XLA_FLAGS": "--xla_backend_optimization_level=1"
-        " --xla_llvm_disable_expensive_passes=true",
-    }
-
-
 @pytest.mark.parametrize("name", list(map(marked, sorted(GUIDES))))
-def test_guide_runs_and_reports(name, programs, tmp_path):
+def test_guide_runs_and_reports(name, tmp_path):
     backend = OF_BACKEND.get(name, keras.backend.backend())
     pytest.importorskip(backend)
     result = subprocess.run(
@@ -80,7 +68,6 @@ def test_guide_runs_and_reports(name, programs, tmp_path):
         cwd=tmp_path,
         env={
             **os.environ,
-            **programs,
             "FAST_GUIDES": "1",
             "KERAS_BACKEND": backend,
             "MPLBACKEND": "agg",

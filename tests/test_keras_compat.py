@@ -1,6 +1,8 @@
 """What binds to private parts of Keras still finds them."""
 
+import gc
 import inspect
+import warnings
 
 import keras
 import keras_hub
@@ -55,6 +57,30 @@ def test_a_dropped_layer_is_gone_and_others_are_tracked_as_before():
     assert not hasattr(converter, "image_converter")
     layers = list(keras_compat.layers_within(converter))
     assert layers == [converter.added] and dropped not in layers
+
+
+def test_quantizing_looks_through_nothing_that_was_there_before():
+    gc.unfreeze()
+    with keras_compat.quantizing():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+    # What one has put out of sight oneself stays there.
+    gc.freeze()
+    with keras_compat.quantizing():
+        pass
+    assert gc.get_freeze_count() > 0
+
+
+def test_quantizing_tells_nothing_of_layers_without_a_matrix():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
+    with pytest.warns(UserWarning, match="does not have a `quantize`"):
+        model.quantize("int8")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with keras_compat.quantizing():
+            model.quantize("int8")
+            warnings.warn("another", stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ["another"]
 
 
 def test_cloning_by_layers_is_refused_with_what_to_do():

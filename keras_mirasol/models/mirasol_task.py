@@ -168,9 +168,7 @@ class MirasolTask(ShippedPresets):
         )
 
     def quantize(self, *args, **kwargs):
-        with warnings.catch_warnings():
-            # Keras tells of each layer without a matrix, which stays as it is.
-            warnings.filterwarnings("ignore", ".*does not have a `quantize`")
+        with keras_compat.quantizing():
             super().quantize(*args, **kwargs)
 
     def fit(self, x=None, *args, validation_data=None, **kwargs):
@@ -221,9 +219,10 @@ class MirasolTask(ShippedPresets):
         # KerasHub keeps those of the backbone.
         modes = config.pop("quantization_modes", {})
         task = super().from_config(config)
-        for layer in task._own_leaves():
-            if layer.path in modes:
-                layer.quantize(modes[layer.path])
+        with keras_compat.quantizing():
+            for layer in task._own_leaves():
+                if layer.path in modes:
+                    layer.quantize(modes[layer.path])
         return task
 
     def _own_leaves(self):
