@@ -45,6 +45,21 @@ def programs(tmp_path_factory):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_programs_of_other_modules():
+    """Lets go of what JAX compiled; programs on disk are read anew.
+
+    Each takes some of the 65,530 mappings of memory that Linux gives to a
+    process. Beyond these, XLA ends it by a segmentation fault.
+    """
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+
+
 @pytest.fixture
 def normal():
     """Draws seeded float32 arrays: `normal(2, 3)` has shape (2, 3)."""
