@@ -148,6 +148,8 @@ def run(notebook, fast=False):
     environment = {
         **os.environ,
         "FAST_GUIDES": "1" if fast else "0",
+        # Pictures go into the notebook, whatever is set for scripts.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # Bars of text do as well.
         "PYTHONWARNINGS": "ignore:IProgress not found",
     }

@@ -111,7 +111,10 @@ class TestConvert:
 
 
 class TestRun:
-    def test_outputs_are_those_of_a_run_from_the_root(self, write_guide, capfd):
+    def test_outputs_are_those_of_a_run_from_the_root(
+        self, write_guide, capfd, monkeypatch
+    ):
+        monkeypatch.setenv("MPLBACKEND", "agg")
         path = write_guide(
             "import os\nprint(os.path.exists('guides/make_notebooks.py'))\n"
             "print(os.environ['FAST_GUIDES'])\n"
