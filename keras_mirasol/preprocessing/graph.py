@@ -53,7 +53,8 @@ def in_graph(method):
     @functools.wraps(method)
     def wrapper(self, *args):
         if not tf.executing_eagerly():
-            return method(self, *args)
+            with _TRACING:
+                return method(self, *args)
         if _is_broken_by_fork:
             raise RuntimeError(
                 "Clips and texts are preprocessed by TensorFlow, which does "

@@ -92,6 +92,12 @@ def test_threads_trace_one_after_the_other():
     assert most == [1, 1]
     np.testing.assert_array_equal(results, np.full((8, 2), 2.0))
 
+    # Nor where pipelines are made of them.
+    dataset = tf.data.Dataset.from_tensors(x)
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda s: dataset.map(s.double), [one, other] * 2))
+    assert set(most) == {1}
+
 
 def test_many_objects_are_no_function_that_is_traced_too_often(caplog):
     for factor in range(12):
