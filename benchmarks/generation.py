@@ -51,7 +51,6 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import keras_hub
 from keras import ops
-from measuring import machine
 from measuring import medians_in_turns
 from measuring import random_clips
 from measuring import random_texts
@@ -573,7 +572,6 @@ def main():
             "model": size,
             "versions": versions("keras-hub", *BACKENDS),
             "transformers_versions": peer_versions,
-            "machine": machine(),
         },
     )
 

@@ -30,7 +30,6 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np
-from measuring import machine
 from measuring import versions
 from measuring import write_result
 
@@ -248,7 +247,6 @@ def main():
             "seed": settings.seed,
             "backend": keras.backend.backend(),
             "versions": versions(keras.backend.backend()),
-            "machine": machine(),
         },
     )
 

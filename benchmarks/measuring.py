@@ -33,9 +33,10 @@ def versions(*backends):
 
 
 def write_result(name, report):
-    """Writes `benchmarks/results/NAME.json`."""
+    """Writes `benchmarks/results/NAME.json`, and on which machine it was."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
+    report = {**report, "machine": machine()}
     path.write_text(json.dumps(report, indent=1) + "\n")
 
 

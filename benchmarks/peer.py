@@ -46,7 +46,6 @@ import statistics
 import sys
 from pathlib import Path
 
-from measuring import machine
 from measuring import peak_resident
 from measuring import random_clips
 from measuring import random_texts
@@ -382,7 +381,6 @@ def main():
             "ratios": ratios(rows),
             "versions": versions(*BACKENDS),
             "peer_versions": peer_versions,
-            "machine": machine(),
         },
     )
 

@@ -151,24 +151,13 @@ def trained():
     measured = recorded("benchmarks/results/without_modality.json")
     shares = measured["by_kind"]
     best = measured["best_possible"]
-    columns = [
-        "both",
-        "without audio",
-        "best possible without audio",
-        "without video",
-        "best possible without video",
-    ]
-    rows = [
-        [
-            f"`{kind}`",
-            shares["both"][kind],
-            shares["without audio"][kind],
-            best["without audio"][kind],
-            shares["without video"][kind],
-            best["without video"][kind],
-        ]
-        for kind in ("seen", "heard", "fused", "order")
-    ]
+    columns = {
+        "both": shares["both"],
+        "without audio": shares["without audio"],
+        "best possible without audio": best["without audio"],
+        "without video": shares["without video"],
+        "best possible without video": best["without video"],
+    }
     long = recorded("benchmarks/results/long_answers.json")
     ratios = {
         row["layout"]: row["exact_match"]
@@ -211,8 +200,10 @@ def trained():
         f"| kind | {' | '.join(columns)} |",
         f"|---|{'---|' * len(columns)}",
         *(
-            f"| {' | '.join(cell if isinstance(cell, str) else f'{cell:.3f}' for cell in row)} |"  # noqa: E501
-            for row in rows
+            f"| `{kind}` | "
+            + " | ".join(f"{column[kind]:.3f}" for column in columns.values())
+            + " |"
+            for kind in ("seen", "heard", "fused", "order")
         ),
         "",
         *paragraph(

@@ -37,7 +37,6 @@ import keras
 import numpy as np
 from keras import ops
 from measuring import Program
-from measuring import machine
 from measuring import medians_in_turns
 from measuring import on_one_core
 from measuring import random_clips
@@ -552,7 +551,6 @@ def main():
             "mirasol_tiny_on_one_core": watched,
             "mirasol_tiny_first_steps": trained,
             "versions": versions("jax", "tensorflow"),
-            "machine": machine(),
         },
     )
     if not all(figure["met"] for figure in asked.values()):

@@ -30,7 +30,6 @@ import keras
 import numpy as np
 from keras import ops
 from measuring import Program
-from measuring import machine
 from measuring import medians_in_turns
 from measuring import random_clips
 from measuring import random_texts
@@ -342,7 +341,6 @@ def main():
             "devices": devices,
             "wide": WIDE,
             "versions": versions(*BACKENDS),
-            "machine": machine(),
         },
     )
 

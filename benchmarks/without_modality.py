@@ -15,7 +15,6 @@ import tempfile
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
-from measuring import machine
 from measuring import versions
 from measuring import write_result
 
@@ -80,7 +79,6 @@ def main():
             **measured,
             "backend": keras.backend.backend(),
             "versions": versions(keras.backend.backend()),
-            "machine": machine(),
         },
     )
 
