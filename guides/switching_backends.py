@@ -81,6 +81,7 @@ long when it is done again.
 script = '''"""What a preset does on the backend that KERAS_BACKEND names."""
 
 import json
+import re
 import resource
 import statistics
 import sys
@@ -185,11 +186,6 @@ def profile_torch(function):
     }
 
 
-def is_operation(name):
-    """Whether an event of TensorFlow is of one operation, scope:Type."""
-    return ":" in name.replace("::", "").replace(": ", "")
-
-
 def xplane_operations(folder):
     """Milliseconds by kind of operation, of a trace for TensorBoard."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
@@ -213,8 +209,10 @@ def xplane_operations(folder):
                 name = names[event.metadata_id]
                 if "hlo_op" in about:  # XLA numbers them: dot.12
                     name = name.split(".")[0]
-                elif line.name.startswith("tf_Compute") and is_operation(name):
-                    name = name.split(":")[1]  # scope:Type
+                elif line.name.startswith("tf_Compute") and (
+                    scoped := re.fullmatch("[^:]+:([^: ]+)", name)
+                ):
+                    name = scoped[1]  # scope:Type
                 else:
                     continue
                 milliseconds = event.duration_ps / 1e9
