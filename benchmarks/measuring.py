@@ -110,6 +110,7 @@ class Program:
             once.
         mib: float. MiB of arguments, outputs and all that is there in
             between, at its peak.
+        temporary_mib: float. MiB of what is there in between alone.
     """
 
     def __init__(self, function, *args, donate=False):
@@ -123,6 +124,7 @@ class Program:
         self.flops = lowered.cost_analysis()["flops"]
         self._compiled = lowered.compile()
         memory = self._compiled.memory_analysis()
+        self.temporary_mib = memory.temp_size_in_bytes / 2**20
         self.mib = (
             memory.argument_size_in_bytes
             + memory.output_size_in_bytes

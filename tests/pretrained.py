@@ -54,6 +54,7 @@ WEIGHTS = dict(
     spectrogram_weight=1.0,
     contrastive_weight=2.0,
     matching_weight=1.25,
+    past_weight=0.25,
 )
 
 

@@ -8,6 +8,7 @@ from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
 from keras_mirasol.layers.joint_token_masking import JointTokenMasking
 from keras_mirasol.layers.matching_head import MatchingHead
 from keras_mirasol.layers.next_latent import NextLatentPredictor
+from keras_mirasol.layers.past_latent import PastLatentPredictor
 from keras_mirasol.layers.positions import SinusoidalPositions
 from keras_mirasol.layers.reconstruction import FrameReconstruction
 from keras_mirasol.layers.reconstruction import SpectrogramReconstruction
@@ -33,6 +34,7 @@ __all__ = [
     "JointTokenMasking",
     "MatchingHead",
     "NextLatentPredictor",
+    "PastLatentPredictor",
     "ScaledSimilarity",
     "SinusoidalPositions",
     "SnippetTransformer",

@@ -35,6 +35,7 @@ class TextDecoder(keras.layers.Layer):
             that have video or audio.
         padding_mask: bool tensor `(batch * texts_per_clip, L)`, `False` where
             text is padding.
+        layer_intercept_fn: see `Transformer`.
 
     Returns:
         A tensor of the shape of `x`.
@@ -184,11 +185,13 @@ class TextDecoder(keras.layers.Layer):
         snippet_latents,
         snippet_mask,
         padding_mask,
+        layer_intercept_fn=None,
         training=None,
     ):
         return self.transformer(
             x,
             attention_mask=_text_mask(padding_mask),
+            layer_intercept_fn=layer_intercept_fn,
             training=training,
             **self.encode_memory(snippet_latents, snippet_mask),
         )

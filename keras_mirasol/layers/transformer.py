@@ -42,6 +42,8 @@ class Transformer(keras.layers.Layer):
         memory_mask: bool tensor `(memory_batch, memory_length)`.
         kept: int. How many of the last rows are wanted; the last block does
             no more. Defaults to `None`, all.
+        layer_intercept_fn: a function of what a block makes and of the block's
+            number that returns what goes on in its place. Defaults to `None`.
 
     Returns:
         A tensor of shape `(batch, length, dim)`, or `(batch, kept, dim)`; with
@@ -115,17 +117,20 @@ class Transformer(keras.layers.Layer):
         memory_key_values=None,
         memory_mask=None,
         kept=None,
+        layer_intercept_fn=None,
         training=None,
     ):
         nothing = [None] * self.num_layers
         updated = []
         # There is no backward pass from what is cached.
         again = self.rematerialize and training and caches is None
-        for block, cache, key_values in zip(
-            self.blocks,
-            caches or nothing,
-            memory_key_values or nothing,
-            strict=True,
+        for i, (block, cache, key_values) in enumerate(
+            zip(
+                self.blocks,
+                caches or nothing,
+                memory_key_values or nothing,
+                strict=True,
+            )
         ):
             call = functools.partial(
                 block,
@@ -144,6 +149,8 @@ class Transformer(keras.layers.Layer):
             if caches is not None:
                 x, cache = x
                 updated.append(cache)
+            if layer_intercept_fn is not None:
+                x = layer_intercept_fn(x, i)
         x = self.norm(x if kept is None else x[:, -kept:])
         return x if caches is None else (x, updated)
 

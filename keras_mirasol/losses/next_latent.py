@@ -28,11 +28,26 @@ def next_latent_loss(joint_tokens, predicted, snippet_mask):
     keras_mirasol.losses.next_latent_loss(joint_tokens, predicted, mask)  # 0
     ```
     """
-    target = ops.stop_gradient(ops.cast(joint_tokens[:, 1:], "float32"))
-    predicted = ops.cast(predicted[:, :-1], "float32")
+    return direction_loss(
+        joint_tokens[:, 1:],
+        predicted[:, :-1],
+        next_snippet_mask(snippet_mask, snippet_mask),
+    )
+
+
+def direction_loss(target, predicted, mask):
+    """Mean of `1 - cos(predicted, stop_gradient(target))` over tokens.
+
+    Args:
+        target: tensor of shape `(batch, pairs, m, dim)`.
+        predicted: tensor of the same shape.
+        mask: bool tensor `(batch, pairs)`, which pairs count.
+    """
+    target = ops.stop_gradient(ops.cast(target, "float32"))
+    predicted = ops.cast(predicted, "float32")
     cosine = ops.sum(_unit(target) * _unit(predicted), axis=-1)
-    both = next_snippet_mask(snippet_mask, snippet_mask)[:, :, None]
-    return masked_mean(1 - cosine, ops.broadcast_to(both, ops.shape(cosine)))
+    mask = ops.broadcast_to(mask[:, :, None], ops.shape(cosine))
+    return masked_mean(1 - cosine, mask)
 
 
 def _unit(x):

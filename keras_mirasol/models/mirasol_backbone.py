@@ -436,6 +436,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
         snippet_latents=None,
         snippet_mask=None,
         training=None,
+        layer_intercept_fn=None,
     ):
         """Hidden states of texts that attend to their clips.
 
@@ -446,6 +447,10 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
                 `None`: texts are shown a clip without any snippet.
             snippet_mask: bool tensor `(batch, T)`, which snippets exist.
             training: bool. Defaults to `None`.
+            layer_intercept_fn: a function of activations and an int that
+                returns what goes on in their place: of the embedded tokens,
+                with `-1`, and of what each block of the text decoder makes.
+                Defaults to `None`.
 
         Returns:
             A tensor of shape `(batch * texts_per_clip, L, text_hidden_dim)`.
@@ -456,12 +461,18 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
                 self.snippet_transformer.compute_dtype,
             )
             snippet_mask = ops.zeros((1, 1), "bool")
+        embedded = self.token_embedding(token_ids)
+        intercepted = {}
+        if layer_intercept_fn is not None:
+            embedded = layer_intercept_fn(embedded, -1)
+            intercepted = {"layer_intercept_fn": layer_intercept_fn}
         return self.text_decoder(
-            self.token_embedding(token_ids),
+            embedded,
             snippet_latents,
             snippet_mask,
             padding_mask,
             training=training,
+            **intercepted,
         )
 
     def get_config(self):

@@ -5,16 +5,23 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from keras_mirasol import losses
+from keras_mirasol.losses.masked_mean import masked_mean
+from keras_mirasol.losses.text import token_cross_entropy
+from keras_mirasol.models.allowed_tokens import allowed_tokens
 from keras_mirasol.models.compiled_function import compiled_function
 from keras_mirasol.models.compiled_function import compiled_step
+from keras_mirasol.models.mirasol_backbone import snippet_mask
 from keras_mirasol.models.mirasol_stream import MirasolStream
+from keras_mirasol.models.mirasol_task import text_rows
 from keras_mirasol.models.objective_task import ObjectiveTask
 from keras_mirasol.models.objectives import FrameObjective
 from keras_mirasol.models.objectives import LatentObjective
+from keras_mirasol.models.objectives import PastObjective
 from keras_mirasol.models.objectives import SpectrogramObjective
 from keras_mirasol.models.objectives import TextObjective
+from keras_mirasol.models.objectives.next_tokens import score_next_tokens
 from keras_mirasol.models.stream_functions import StreamFunctions
+from keras_mirasol.preprocessing.answer_choices import choice_rows
 from keras_mirasol.preprocessing.clip_inputs import dicts_of
 from keras_mirasol.preprocessing.clip_inputs import is_one_clip
 from keras_mirasol.preprocessing.clip_inputs import to_python
@@ -35,10 +42,10 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
 
     Calling the model on the inputs of `MirasolBackbone` gives a dict:
     `"logits"` of shape `(..., L, vocabulary_size)`, `"joint_tokens"`, and for
-    the objectives in use `"predicted_joint_tokens"`, `"frames"` and
-    `"spectrogram"`. `"token_ids"` and `"padding_mask"` may have shape
-    `(batch, texts_per_clip, L)`: each clip is then encoded once for all of its
-    texts.
+    the objectives in use `"predicted_joint_tokens"`, `"frames"`,
+    `"spectrogram"` and `"past_joint_tokens"`. `"token_ids"` and
+    `"padding_mask"` may have shape `(batch, texts_per_clip, L)`: each clip is
+    then encoded once for all of its texts.
 
     Args:
         backbone: a `MirasolBackbone`.
@@ -52,6 +59,10 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             adapted converters make them.
         spectrogram_weight: float. Weight of the reconstruction of the
             spectrogram. Defaults to `0.3`.
+        past_weight: float. Weight of past-latent prediction, the joint tokens
+            of an earlier snippet, which is not in the paper. Defaults to
+            `0.0`.
+        past_lag: int. How many snippets earlier. Defaults to `1`.
         frame_downsampling: int. How many times smaller reconstructed frames
             are, along height and width. Defaults to `4`.
         mel_downsampling: int. How many times fewer mel bins a reconstructed
@@ -84,6 +95,8 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         latent_weight=0.05,
         frame_weight=0.5,
         spectrogram_weight=0.3,
+        past_weight=0.0,
+        past_lag=1,
         frame_downsampling=4,
         mel_downsampling=2,
         **kwargs,
@@ -99,6 +112,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 LatentObjective(latent_weight),
                 FrameObjective(frame_weight, frame_downsampling),
                 SpectrogramObjective(spectrogram_weight, mel_downsampling),
+                PastObjective(past_weight, past_lag),
             ],
             # Answers are scored whether text is learned or not.
             outputs=text.connect(backbone, read),
@@ -128,6 +142,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         super().compile(optimizer, sampler=sampler, **kwargs)
         self._stream_functions = None
         self._next_logits = compiled_step(self, self.next_logits)
+        self._score_texts = compiled_function(self, self.score_texts)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -146,6 +161,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         max_length=None,
         stop_token_ids="auto",
         strip_prompt=True,
+        choices=None,
     ):
         """Answers prompts about clips.
 
@@ -164,6 +180,12 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 end an answer. Defaults to `"auto"`, the tokenizer's end.
             strip_prompt: bool. Whether to return answers alone, without
                 their prompts. Defaults to `True`.
+            choices: list of strings, such as names of classes: an answer will
+                be one of them. Or, nested as the prompts are, such a list for
+                each. The sampler chooses token by token among those that lead
+                to one; `"beam"` looks farther ahead than `"greedy"`, and
+                `score_choices()` compares whole answers. Defaults to `None`,
+                answers are free.
 
         Returns:
             Answers in the shape of the prompts: a string for one clip with
@@ -173,14 +195,17 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             dict of `"token_ids"` and `"padding_mask"`.
 
         Raises:
-            ValueError: if there is no clip, a clip is not as described, or a
-                prompt leaves no room for an answer.
+            ValueError: if there is no clip, a clip is not as described, a
+                prompt leaves no room for an answer or for a choice, or
+                `choices` are not as described.
 
         Example:
         ```python
         task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
         audio = np.zeros(32000, "float32")
-        task.generate({"audio": audio, "prompts": "what is heard first?"})
+        inputs = {"audio": audio, "prompts": "what is heard first?"}
+        task.generate(inputs)
+        task.generate(inputs, choices=["bell", "drum"])
         ```
         """
         settings = dict(
@@ -188,15 +213,22 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             stop_token_ids=stop_token_ids,
             strip_prompt=strip_prompt,
         )
+        if choices is not None and self.preprocessor is None:
+            raise ValueError(
+                "`choices` need a preprocessor. Give the task one, or give "
+                '`"choice_ids"` among the inputs.'
+            )
         if not isinstance(inputs, dict):
             answers = []
             for clips in dicts_of(inputs, _EXPECTED):
-                answer = self.generate(clips, **settings)
+                answer = self.generate(clips, choices=choices, **settings)
                 if self.preprocessor is None or is_one_clip(clips):
                     answers.append(answer)
                 else:
                     answers.extend(answer)
             return _joined(answers) if self.preprocessor is None else answers
+        if choices is not None:
+            inputs = {**inputs, "choices": choices}
         answers = super().generate(inputs, **settings)
         if self.preprocessor is None:
             return answers
@@ -270,12 +302,13 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             clip: dict of a clip or of a batch of clips with `"videos"` and
                 `"audio"`; see `MirasolCausalLMPreprocessor`.
             prompt: str; for a batch, a list of one string per clip.
-            choices: list of strings; for a batch, a list of as many for each
-                clip.
+            choices: list of strings; for a batch, also a list of such lists,
+                one for each clip.
 
         Returns:
             A float32 array of shape `(choices,)`, or `(clips, choices)` for a
-            batch; the likeliest choice has the highest score.
+            batch; the likeliest choice has the highest score. Where a clip
+            has fewer choices than others, it has `-inf` for the rest.
 
         Raises:
             ValueError: if there is no preprocessor, or `prompt` and `choices`
@@ -294,23 +327,123 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             raise ValueError(
                 "`score_choices()` needs a preprocessor. Give the task one."
             )
+        rows, is_there = choice_rows(choices, prompt)
         is_single = isinstance(prompt, str)
-        _check_choices(prompt, choices, is_single)
-        count = len(choices if is_single else choices[0])
-        prompts = (
-            [prompt] * count if is_single else [[p] * count for p in prompt]
-        )
-        x, y, sample_weight = self.preprocessor(
-            {**clip, "prompts": prompts, "responses": choices}
-        )
+        if not is_single:
+            rows = np.broadcast_to(rows, (len(prompt), rows.shape[1]))
+        prompts = np.broadcast_to(np.reshape(prompt, (-1, 1)), rows.shape)
+        texts = {"prompts": prompts.tolist(), "responses": rows.tolist()}
         if is_single:
-            x, y, sample_weight = keras.tree.map_structure(
-                lambda array: array[None], (x, y, sample_weight)
-            )
-        logits = self.predict(x, verbose=0)["logits"]
-        loss = losses.text_loss(y, logits, sample_weight, axis=-1)
-        scores = -ops.convert_to_numpy(loss)
+            texts = {key: row for key, (row,) in texts.items()}
+        inputs = self.preprocessor({**clip, **texts})
+        if is_single:
+            inputs = keras.tree.map_structure(lambda x: x[None], inputs)
+        scores = ops.convert_to_numpy(self._score_texts(*inputs))
+        scores = np.where(is_there, scores.reshape(rows.shape), -np.inf)
         return scores[0] if is_single else scores
+
+    def score_texts(self, x, y, sample_weight):
+        """Mean log-likelihoods of responses; the part that is compiled.
+
+        Args:
+            x, y, sample_weight: what the preprocessor makes of a batch.
+
+        Returns:
+            A float32 tensor `(texts,)`.
+        """
+        texts = {
+            key: text_rows(x[key]) for key in ("token_ids", "padding_mask")
+        }
+        cross_entropy, _, weights = score_next_tokens(
+            self.backbone({**x, **texts})["sequence_output"],
+            text_rows(y),
+            text_rows(sample_weight),
+            self.backbone.token_embedding,
+            self.backbone.vocabulary_size,
+        )
+        # Of each text, all of its chunks.
+        axes = (0, 2) if len(weights.shape) == 3 else 1
+        return -masked_mean(cross_entropy, weights, axes)
+
+    def score(
+        self,
+        token_ids,
+        padding_mask=None,
+        scoring_mode="logits",
+        layer_intercept_fn=None,
+        target_ids=None,
+        **clips,
+    ):
+        """Scores given tokens, as `score()` of KerasHub's models does.
+
+        Not compiled, so that gradients may be taken of it.
+
+        Args:
+            token_ids: int tensor `(batch * texts_per_clip, L)`.
+            padding_mask: bool tensor of the same shape. Defaults to `None`,
+                all ones.
+            scoring_mode: `"logits"` or `"loss"`. Defaults to `"logits"`.
+            layer_intercept_fn: a function of activations `(batch *
+                texts_per_clip, L, text_hidden_dim)` and an int that returns
+                what goes on in their place. It is called with the embedded
+                tokens and `-1`, and with what each block of the text decoder
+                makes and the block's number. Defaults to `None`.
+            target_ids: int tensor of the shape of `token_ids`, the token that
+                should follow each; needed for `"loss"`. Defaults to `None`.
+            **clips: the inputs of `MirasolBackbone` that are about clips.
+                Without any, texts are shown a clip without snippets.
+
+        Returns:
+            A tensor of logits `(batch * texts_per_clip, L, vocabulary_size)`,
+            or of losses in nats `(batch * texts_per_clip, L)`.
+
+        Raises:
+            ValueError: if `scoring_mode` is unknown, or `"loss"` is asked for
+                without `target_ids`.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        x, y, sample_weight = task.preprocessor(
+            {
+                "audio": [np.zeros(32000, "float32")],
+                "prompts": ["what is heard first?"],
+                "responses": ["bell"],
+            }
+        )
+        losses = task.score(**x, scoring_mode="loss", target_ids=y)
+        ```
+        """
+        if scoring_mode not in ("logits", "loss"):
+            raise ValueError(
+                '`scoring_mode` must be "logits" or "loss". Received: '
+                f"{scoring_mode!r}"
+            )
+        if scoring_mode == "loss" and target_ids is None:
+            raise ValueError(
+                'The scoring mode "loss" needs `target_ids`, the token that '
+                "should follow each."
+            )
+        token_ids = ops.convert_to_tensor(token_ids)
+        if padding_mask is None:
+            padding_mask = ops.ones_like(token_ids, "bool")
+        latents = mask = None
+        if clips:
+            latents = self.backbone.snippet_transformer(
+                self.backbone.encode_snippets(clips)
+            )
+            mask = snippet_mask(clips)
+        hidden = self.backbone.decode_text(
+            token_ids,
+            padding_mask,
+            latents,
+            mask,
+            layer_intercept_fn=layer_intercept_fn,
+        )
+        logits = self.backbone.token_embedding(hidden, reverse=True)
+        if scoring_mode == "logits":
+            return logits
+        return token_cross_entropy(target_ids, logits)
 
     def _normalize_generate_inputs(self, inputs):
         return [inputs], False
@@ -338,7 +471,8 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         """Generates token ids for a batch; the part that is compiled.
 
         Args:
-            inputs: dict of the inputs of `MirasolBackbone`.
+            inputs: dict of the inputs of `MirasolBackbone`, and maybe of
+                `"choice_ids"`; see `allowed_tokens()`.
             stop_token_ids: ints that end an answer, or `None`.
             prompt_length: int. See `begin_texts()`.
 
@@ -349,8 +483,9 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             inputs["token_ids"],
             inputs["padding_mask"],
             self.backbone.encode_memory(inputs),
-            stop_token_ids,
-            prompt_length,
+            inputs.get("choice_ids"),
+            stop_token_ids=stop_token_ids,
+            prompt_length=prompt_length,
         )
 
     def continue_texts(
@@ -358,6 +493,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         token_ids,
         padding_mask,
         memory,
+        choice_ids=None,
         stop_token_ids=None,
         prompt_length=None,
     ):
@@ -368,6 +504,8 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
                 answers.
             padding_mask: bool tensor `(texts, length)`, `True` for prompts.
             memory: what `TextDecoder.encode_memory()` returned.
+            choice_ids: int tensor `(texts, choices, tokens)` of what answers
+                may be; see `allowed_tokens()`. Defaults to `None`, anything.
             stop_token_ids: ints that end an answer, or `None`.
             prompt_length: int. See `begin_texts()`.
 
@@ -375,9 +513,24 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             A dict of `"token_ids"` and `"padding_mask"`.
         """
         padding_mask = ops.cast(padding_mask, "bool")
+        prompt_lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
 
         def next(prompt, caches, index):
-            return self._next_logits(prompt, memory, caches, index)
+            logits, hidden, caches = self._next_logits(
+                prompt, memory, caches, index
+            )
+            if choice_ids is not None:
+                # A sampler may try several answers to each text.
+                tries = ops.shape(prompt)[0] // ops.shape(padding_mask)[0]
+                allowed = allowed_tokens(
+                    prompt,
+                    ops.repeat(prompt_lengths, tries),
+                    ops.repeat(choice_ids, tries, axis=0),
+                    index,
+                    self.backbone.vocabulary_size,
+                )
+                logits = ops.where(allowed, logits, float("-inf"))
+            return logits, hidden, caches
 
         hidden, caches = self.begin_texts(token_ids, memory, prompt_length)
         token_ids = self.sampler(
@@ -385,7 +538,7 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
             prompt=token_ids,
             cache=caches,
             # The first position that some text leaves free.
-            index=ops.min(ops.sum(ops.cast(padding_mask, "int32"), axis=-1)),
+            index=ops.min(prompt_lengths),
             mask=padding_mask,
             stop_token_ids=stop_token_ids,
             hidden_states=hidden,
@@ -440,22 +593,6 @@ class MirasolCausalLM(ObjectiveTask, keras_hub.models.CausalLM):
         embedded = self.backbone.token_embedding(token_ids)
         return self.backbone.text_decoder.decode(
             embedded, memory, caches, start
-        )
-
-
-def _check_choices(prompt, choices, is_single):
-    rows = [choices] if is_single else choices
-    prompts = [prompt] if is_single else prompt
-    if (
-        isinstance(rows, str)
-        or any(isinstance(row, str) or not len(row) for row in rows)
-        or len(rows) != len(prompts)
-        or len({len(row) for row in rows}) != 1
-    ):
-        raise ValueError(
-            "`choices` must be a list of strings for one prompt, or for a "
-            "list of prompts a list of as many strings for each. Received: "
-            f"prompt={prompt!r}, choices={choices!r}"
         )
 
 

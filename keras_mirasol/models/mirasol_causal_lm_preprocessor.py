@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_mirasol.models.clip_statistics import adapt_converters
 from keras_mirasol.models.clip_statistics import raw_clips
@@ -13,6 +14,7 @@ from keras_mirasol.models.shipped_presets import ShippedPresets
 from keras_mirasol.preprocessing import text_packing
 from keras_mirasol.preprocessing.absent import NO_AUDIO
 from keras_mirasol.preprocessing.absent import NO_VIDEO
+from keras_mirasol.preprocessing.answer_choices import choice_rows
 from keras_mirasol.preprocessing.clip_features import ClipConverter
 from keras_mirasol.preprocessing.clip_inputs import check_clips_are_there
 from keras_mirasol.preprocessing.clip_inputs import check_symbolic_inputs
@@ -351,23 +353,71 @@ class MirasolCausalLMPreprocessor(
         """Converts clips and prompts to what `generate` continues.
 
         Args:
-            x: dict as for the call, without `"responses"`.
+            x: dict as for the call, without `"responses"`, and maybe with
+                `"choices"`; see `MirasolCausalLM.generate()`.
             sequence_length: int. Tokens of prompt and answer together.
                 Defaults to `None`, that of the preprocessor.
 
         Returns:
             A dict with the inputs of `MirasolBackbone`, always a batch, the
-            texts of a clip one after another.
+            texts of a clip one after another, and of `"choice_ids"` if there
+            are choices.
 
         Raises:
-            ValueError: if there is no clip, or one is not as described.
+            ValueError: if there is no clip, one is not as described, or a
+                choice has no room.
         """
+        x = dict(x) if isinstance(x, dict) else x
+        choices = x.pop("choices", None) if isinstance(x, dict) else None
         batch = standardize_inputs(x)
         check_clips_are_there(x, batch, self.samples_per_snippet)
         texts = self.preprocess_texts(
             batch.prompts.reshape(-1), None, sequence_length
         )
+        if choices is not None:
+            texts["choice_ids"] = self.preprocess_choices(
+                choices, x["prompts"], texts["padding_mask"]
+            )
         return {**self._preprocess_batch(batch), **texts}
+
+    def preprocess_choices(self, choices, prompts, padding_mask):
+        """Token ids of the answers that prompts may have.
+
+        Args:
+            choices: list of strings, or of such lists; see
+                `MirasolCausalLM.generate()`.
+            prompts: str, or (nested) lists of strings.
+            padding_mask: bool array `(texts, length)` of the prompts' tokens.
+
+        Returns:
+            An int array `(texts, choices, tokens)`, each choice filled up with
+            its end.
+
+        Raises:
+            ValueError: if the choices are not as described, or have more
+                tokens than prompts leave room for.
+        """
+        rows, _ = choice_rows(choices, prompts)
+        choice_ids = self._pack_choices(rows)
+        width = choice_ids.shape[-1]
+        longest = int(np.sum(padding_mask, axis=-1).max())
+        texts, length = padding_mask.shape
+        if longest + width > length:
+            raise ValueError(
+                f"The longest choice has {width} tokens with its end, and the "
+                f"longest prompt {longest}, but there is room for {length} "
+                "together. Use a longer `max_length` or `sequence_length`, or "
+                "shorter texts."
+            )
+        # The same for all texts, where there is one row.
+        return np.broadcast_to(choice_ids, (texts, *choice_ids.shape[1:]))
+
+    @in_graph
+    def _pack_choices(self, choices):
+        tokens = self.tokenizer(text_packing.flatten_texts(choices))
+        end = _start_and_end(self.tokenizer)[1]
+        packed = text_packing.end_texts(tokens, end)
+        return text_packing.unflatten_texts(packed, choices)
 
     def generate_postprocess(self, x):
         """Texts of generated tokens, without prompt, start, end and padding.

@@ -1,4 +1,4 @@
-"""The pretraining task: six objectives at once."""
+"""The pretraining task: all objectives at once."""
 
 import keras
 import keras_hub
@@ -11,6 +11,7 @@ from keras_mirasol.models.objectives import ContrastiveObjective
 from keras_mirasol.models.objectives import FrameObjective
 from keras_mirasol.models.objectives import LatentObjective
 from keras_mirasol.models.objectives import MatchingObjective
+from keras_mirasol.models.objectives import PastObjective
 from keras_mirasol.models.objectives import SpectrogramObjective
 from keras_mirasol.models.objectives import TextObjective
 
@@ -30,6 +31,8 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
     | `matching`    | whether a text is about a clip that it attends to;     |
     |               | each text also meets a wrong clip, each clip a wrong   |
     |               | text, and the more alike the more often                |
+    | `past`        | the joint tokens of an earlier snippet (not in the     |
+    |               | paper, and left out by default)                        |
 
     A weight of 0 leaves an objective and its layers out. All losses show in
     the progress bar by name, and so does `joint_token_spread`; see
@@ -73,6 +76,9 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
             to `1.0`.
         matching_weight: float. Weight of the matching loss. Defaults to
             `1.0`.
+        past_weight: float. Weight of past-latent prediction. Defaults to
+            `0.0`.
+        past_lag: int. How many snippets earlier. Defaults to `1`.
         embedding_dim: int. Size of the embeddings of clips and texts.
             Defaults to `256`.
         mask_rate: float in `[0, 1)`. Share of the joint tokens to hide from
@@ -119,6 +125,8 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
         spectrogram_weight=1.0,
         contrastive_weight=1.0,
         matching_weight=1.0,
+        past_weight=0.0,
+        past_lag=1,
         embedding_dim=256,
         mask_rate=0.0,
         frame_downsampling=4,
@@ -145,6 +153,7 @@ class MirasolPretrainer(ObjectiveTask, keras_hub.models.Task):
                 SpectrogramObjective(spectrogram_weight, mel_downsampling),
                 contrastive,
                 matching,
+                PastObjective(past_weight, past_lag),
             ],
             **kwargs,
         )

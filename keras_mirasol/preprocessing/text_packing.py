@@ -68,6 +68,15 @@ def pack_texts(prompt_tokens, response_tokens, start, end, pad, length):
     )
 
 
+def end_texts(tokens, end):
+    """Texts of ragged tokens, each filled up with its end, `(texts, length)`.
+
+    The longest has its end once.
+    """
+    ends = _column(tokens.nrows(), end)
+    return tf.concat([tf.cast(tokens, tf.int32), ends], axis=1).to_tensor(end)
+
+
 def flatten_texts(texts):
     """All texts of a string tensor of any rank, as one axis."""
     return tf.reshape(texts, [-1])

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "JointTokenMasking": dict(rate=0.3, seed=1),
     "MatchingHead": dict(),
     "NextLatentPredictor": dict(dim=8, mlp_dim=5),
+    "PastLatentPredictor": dict(dim=8, mlp_dim=5),
     "ScaledSimilarity": dict(temperature=0.5, min_temperature=0.02),
     "SinusoidalPositions": dict(dim=8, wavelengths=(2.0, 50.0), gain=0.7),
     "SnippetTransformer": dict(
@@ -145,6 +146,7 @@ def inputs(name):
         "JointTokenMasking": [latents],
         "MatchingHead": [latents[:, 0], here],
         "NextLatentPredictor": [latents],
+        "PastLatentPredictor": [latents],
         "SinusoidalPositions": [np.arange(3.0)[:, None]],
         "SnippetTransformer": [latents],
         "SpectrogramEmbedding": [rng.normal(size=(1, 4, 8))],

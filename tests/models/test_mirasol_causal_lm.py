@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import small_models
 import tensorflow as tf
+from arrays import assert_close
 from keras import ops
 from small_models import FRAMES
 from small_models import MELS
@@ -21,6 +22,8 @@ from keras_mirasol.layers import VideoEncoder
 from keras_mirasol.models import MirasolBackbone
 from keras_mirasol.models import MirasolCausalLM
 from keras_mirasol.models import MirasolVideoConverter
+from keras_mirasol.models.compiled_function import compiled_function
+from keras_mirasol.models.objectives import next_tokens
 
 WEIGHTS = dict(
     text_weight=2.0,
@@ -97,6 +100,8 @@ def encoded(task, monkeypatch):
     # What was compiled before would call no Python.
     monkeypatch.setattr(task, "generate_function", None)
     monkeypatch.setattr(task, "predict_function", None)
+    score_texts = compiled_function(task, task.score_texts)
+    monkeypatch.setattr(task, "_score_texts", score_texts)
     return shapes
 
 
@@ -480,19 +485,158 @@ def test_choices_of_a_batch_are_scored_as_clip_by_clip(task):
         np.testing.assert_allclose(scores[index], single, rtol=1e-4)
 
 
+def test_choices_of_a_batch_may_be_the_same_or_differ_in_number(task):
+    prompts = ["see?", "hear?"]
+    same = task.score_choices(CLIPS, prompts, ["day", "night", "whee"])
+    fewer = task.score_choices(
+        CLIPS, prompts, [["day", "night", "whee"], ["night"]]
+    )
+    np.testing.assert_allclose(fewer[0], same[0], rtol=1e-5)
+    np.testing.assert_allclose(fewer[1, 0], same[1, 1], rtol=1e-5)
+    assert (fewer[1, 1:] == -np.inf).all()
+
+
+def test_many_choices_are_scored_a_few_tokens_at_a_time(task, monkeypatch):
+    choices = ["day", "whee", "n", "a long answer"]
+    expected = task.score_choices(_clip(0), "see?", choices)
+    # Less room for logits than the texts need.
+    monkeypatch.setattr(next_tokens, "_LOGITS", 4 * 258 * 8)
+    score_texts = compiled_function(task, task.score_texts)
+    monkeypatch.setattr(task, "_score_texts", score_texts)
+    scores = task.score_choices(_clip(0), "see?", choices)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "prompt, choices",
     [
         ("see?", "day"),
         ("see?", []),
         (["see?", "hear?"], [["day"]]),
-        (["see?", "hear?"], [["day"], ["day", "night"]]),
-        (["see?", "hear?"], ["day", "night"]),
+        (["see?", "hear?"], [["day"], []]),
+        (["see?", "hear?"], ["day", ""]),
     ],
 )
 def test_choices_that_do_not_fit_the_prompts(task, prompt, choices):
     with pytest.raises(ValueError, match="`choices` must be a list"):
         task.score_choices(CLIPS, prompt, choices)
+    with pytest.raises(ValueError, match="`choices` must be a list"):
+        task.generate({**CLIPS, "prompts": [prompt] * 2}, choices=choices)
+
+
+# Answers among choices
+
+
+def test_answers_are_among_the_choices(task):
+    inputs = {**CLIPS, "prompts": [["see?", "hear?"]] * 2}
+    free = task.generate(inputs)
+    assert free == [["day", "hum"], ["night", "whee"]]
+    # Of what it would say, what it may.
+    assert task.generate(inputs, choices=["hum", "night", "day", "whee"]) == (
+        free
+    )
+    choices = ["dawn", "dusk", "noon"]
+    answers = np.array(task.generate(inputs, choices=choices))
+    assert set(answers.ravel()) <= set(choices)
+    # They begin as what it would say; "night" and "noon" do, too.
+    assert answers[0, 0] in ("dawn", "dusk") and answers[1, 0] == "noon"
+
+
+def test_each_prompt_may_have_choices_of_its_own(task):
+    answers = task.generate(
+        {**CLIPS, "prompts": [["see?", "hear?"]] * 2},
+        choices=[[["night"], ["hum", "whee"]], [["day", "no"], ["hum"]]],
+    )
+    assert answers == [["night", "hum"], ["no", "hum"]]
+
+
+@pytest.mark.parametrize(
+    "sampler", ["greedy", "random", keras_hub.samplers.BeamSampler(3)]
+)
+def test_choices_hold_for_every_sampler(sampler):
+    task = small_models.build_task()
+    task.compile(sampler=sampler, **small_models.QUICKLY)
+    choices = ["red", "a red ball", "green", "blue"]
+    inputs = {**CLIPS, "prompts": [["see?", "what?"]] * 2}
+    answers = task.generate(inputs, choices=choices, stop_token_ids=None)
+    assert set(np.ravel(answers)) <= set(choices)
+
+
+def test_of_an_iterable_all_clips_have_the_same_choices(task):
+    clips = [{**_clip(index), "prompts": "see?"} for index in range(2)]
+    answers = task.generate(clips, choices=["night", "day"])
+    assert answers == ["day", "night"]
+
+
+def test_a_choice_that_has_no_room_is_refused(task):
+    with pytest.raises(ValueError, match="there is room for 12 together"):
+        task.generate(
+            {**_clip(0), "prompts": "see?"},
+            max_length=12,
+            choices=["day", "a long answer"],
+        )
+
+
+# KerasHub's `score()`
+
+
+def scored_inputs(task):
+    x, y, weights = task.preprocessor(
+        {**CLIPS, "prompts": ["see?", "hear?"], "responses": ["day", "whee"]}
+    )
+    return x, y, weights
+
+
+def test_logits_are_those_of_the_call(task):
+    x, y, _ = scored_inputs(task)
+    expected = task.predict_on_batch(x)["logits"]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(task.score(**x)), expected, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_losses_are_negative_log_likelihoods_of_the_targets(task):
+    x, y, weights = scored_inputs(task)
+    losses = ops.convert_to_numpy(
+        task.score(**x, scoring_mode="loss", target_ids=y)
+    )
+    assert losses.shape == y.shape
+    means = (losses * weights).sum(1) / weights.sum(1)
+    scores = task.score_choices(CLIPS, ["see?", "hear?"], [["day"], ["whee"]])
+    np.testing.assert_allclose(-means, scores[:, 0], rtol=1e-3, atol=1e-5)
+
+
+def test_activations_of_embeddings_and_blocks_may_be_replaced(task):
+    x, _, _ = scored_inputs(task)
+    seen = []
+
+    def intercept(activations, index):
+        seen.append((index, tuple(activations.shape)))
+        return ops.zeros_like(activations) if index == 0 else activations
+
+    logits = ops.convert_to_numpy(task.score(**x, layer_intercept_fn=intercept))
+    shape = (*x["token_ids"].shape, 16)
+    assert seen == [(-1, shape), (0, shape)]
+    # Behind the last block, all is the same whatever was read.
+    np.testing.assert_allclose(
+        logits, np.broadcast_to(logits[:1, :1], logits.shape)
+    )
+
+
+def test_texts_alone_are_those_of_a_clip_without_snippets(task):
+    x, _, _ = scored_inputs(task)
+    nothing = {k: np.zeros_like(x[k]) for k in ("video_mask", "audio_mask")}
+    expected = task.score(**{**x, **nothing})
+    logits = task.score(x["token_ids"], x["padding_mask"])
+    assert_close(logits, ops.convert_to_numpy(expected))
+
+
+def test_losses_need_targets_and_a_mode_that_is_known(task):
+    token_ids = np.ones((1, 3), "int32")
+    with pytest.raises(ValueError, match="needs `target_ids`"):
+        task.score(token_ids, scoring_mode="loss")
+    with pytest.raises(ValueError, match='must be "logits" or "loss"'):
+        task.score(token_ids, scoring_mode="perplexity")
 
 
 @pytest.mark.parametrize("inputs", ["what?", ["what?"], None, 3])
@@ -595,6 +739,8 @@ def test_every_argument_is_in_the_config():
         latent_weight=0.0,
         frame_weight=0.2,
         spectrogram_weight=0.3,
+        past_weight=0.1,
+        past_lag=3,
         frame_downsampling=2,
         mel_downsampling=4,
         name="ears_and_eyes",

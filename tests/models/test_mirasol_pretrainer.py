@@ -27,6 +27,7 @@ OBJECTIVES = [
     "spectrogram",
     "contrastive",
     "matching",
+    "past",
 ]
 TEMPERATURE = 0.1
 # The shape of `pretrained().batch`, for which the task is compiled.
@@ -189,6 +190,7 @@ OUTPUTS = {
     "spectrogram": {"spectrogram"},
     "contrastive": {"clip_embeddings", "text_embeddings"},
     "matching": {"match_logits", "snippet_latents"},
+    "past": {"past_joint_tokens"},
 }
 LAYERS = {
     "latent": {"next_latent_predictor"},
@@ -196,6 +198,7 @@ LAYERS = {
     "spectrogram": {"spectrogram_reconstruction"},
     "contrastive": {"clip_embedding", "text_embedding", "similarity"},
     "matching": {"matching_head"},
+    "past": {"past_latent_predictor"},
 }
 
 
@@ -426,6 +429,7 @@ def test_the_backbone_of_any_preset_can_be_pretrained(tmp_path):
 def test_every_argument_is_in_the_config():
     settings = dict(
         **{name: 0.25 for name in WEIGHTS},
+        past_lag=3,
         embedding_dim=6,
         mask_rate=0.25,
         frame_downsampling=2,
@@ -443,6 +447,12 @@ def test_every_argument_is_in_the_config():
     copy = MirasolPretrainer.from_config(config)
     assert copy.get_config() == task.get_config()
     assert copy.count_params() == task.count_params()
+
+
+@pytest.mark.parametrize("lag", [0, -1, 1.5, "2"])
+def test_a_past_that_is_not_past_is_refused(backbone, lag):
+    with pytest.raises(ValueError, match="`past_lag` must be how many"):
+        build_pretrainer(backbone=backbone, past_lag=lag)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ def _pack(prompts, responses, length):
     ]
 
 
+def test_ended_texts_are_filled_up_with_their_end():
+    tokens = tf.ragged.constant([[1, 2, 3], [4], []], dtype=tf.int32)
+    np.testing.assert_array_equal(
+        text_packing.end_texts(tokens, END),
+        [[1, 2, 3, 8], [4, 8, 8, 8], [8, 8, 8, 8]],
+    )
+
+
 def test_start_prompt_response_and_end_follow_one_another():
     token_ids, padding_mask, response_mask = _pack(
         [[1, 2], [3]], [[4], [5, 6]], 7

@@ -3,6 +3,7 @@
 from keras_mirasol.models.objectives.next_snippet import FrameObjective
 from keras_mirasol.models.objectives.next_snippet import LatentObjective
 from keras_mirasol.models.objectives.next_snippet import SpectrogramObjective
+from keras_mirasol.models.objectives.past_snippet import PastObjective
 from keras_mirasol.models.objectives.text import TextObjective
 from keras_mirasol.models.objectives.text_and_clip import ContrastiveObjective
 from keras_mirasol.models.objectives.text_and_clip import MatchingObjective
@@ -12,6 +13,7 @@ __all__ = [
     "FrameObjective",
     "LatentObjective",
     "MatchingObjective",
+    "PastObjective",
     "SpectrogramObjective",
     "TextObjective",
 ]
