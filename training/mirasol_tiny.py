@@ -159,6 +159,25 @@ def train(task, stage, lines, valid, settings, **dataset_settings):
     )
 
 
+def how_it_was_made(settings):
+    """What a report says of the command, the versions and the machine."""
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "settings": {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in vars(settings).items()
+        },
+        "versions": {
+            "keras_mirasol": __version__,
+            "keras": keras.__version__,
+            "keras_hub": keras_hub.__version__,
+            "backend": keras.backend.backend(),
+            "python": platform.python_version(),
+        },
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0],
@@ -227,19 +246,7 @@ def main():
         task.save_to_preset(str(SHIPPED))
     answered = evaluation.answer_manifest(task, test, batch_size=64)
     report = {
-        "command": " ".join(["python", *sys.argv]),
-        "settings": {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in vars(settings).items()
-        },
-        "versions": {
-            "keras_mirasol": __version__,
-            "keras": keras.__version__,
-            "keras_hub": keras_hub.__version__,
-            "backend": keras.backend.backend(),
-            "python": platform.python_version(),
-        },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        **how_it_was_made(settings),
         "parameters": task.count_params(),
         "seconds": round(time.time() - started),
         "exact_match_on_256_clips": evaluation.share_by(answered, "kind"),
