@@ -199,6 +199,7 @@ class MirasolStream:
         max_length=None,
         stop_token_ids="auto",
         token_by_token=False,
+        choices=None,
     ):
         """Answers about what was seen up to now, which stays as it is.
 
@@ -213,6 +214,9 @@ class MirasolStream:
             token_by_token: bool. Whether to give the answer piece by piece, as
                 it is made. Joined, the pieces are the answer. It is about what
                 had been seen when it was asked. Defaults to `False`.
+            choices: list of strings that the answer is to be one of, or such
+                a list for each prompt; see `MirasolCausalLM.generate()`.
+                Defaults to `None`, answers are free.
 
         Returns:
             A string, or a list of strings, as of the prompt. With
@@ -220,30 +224,48 @@ class MirasolStream:
 
         Raises:
             ValueError: if `prompt` is not as described or leaves no room for
-                an answer, or the sampler cannot tell tokens one by one.
+                an answer, the sampler cannot tell tokens one by one, or
+                `choices` are not as described or are given `token_by_token`.
 
         Example:
         ```python
         stream.ask("what is red?")
+        stream.ask("what is heard?", choices=["bell", "drum"])
         for piece in stream.ask("what is heard?", token_by_token=True):
             print(piece, end="", flush=True)
         ```
         """
         prompts = self._prompts(prompt)
         functions = self.task.stream_functions
+        asked = [text or "" for text in prompts]
         texts = self.task.preprocessor.preprocess_texts(
-            np.array([text or "" for text in prompts], object),
-            sequence_length=max_length,
+            np.array(asked, object), sequence_length=max_length
         )
         stops = self._stop_token_ids(stop_token_ids)
         if token_by_token:
+            if choices is not None:
+                raise ValueError(
+                    "Answers among `choices` are given whole. Leave out "
+                    "`token_by_token`."
+                )
             functions.check_sampler()
             pieces = self._pieces_of_answers(texts, stops)
             return (_as_asked(prompt, prompts, piece) for piece in pieces)
-        outputs = functions.continue_texts(
+        inputs = [
             texts["token_ids"],
             texts["padding_mask"],
             self._state["memory"],
+        ]
+        if choices is not None:
+            inputs.append(
+                self.task.preprocessor.preprocess_choices(
+                    choices,
+                    prompt if isinstance(prompt, str) else asked,
+                    texts["padding_mask"],
+                )
+            )
+        outputs = functions.continue_texts(
+            *inputs,
             stop_token_ids=stops,
             prompt_length=bucket_of_prompts(texts["padding_mask"]),
         )

@@ -251,6 +251,29 @@ def test_several_prompts_are_answered_together(task, clip):
     assert stream.ask(["see?", "what is heard?"]) == one_by_one
 
 
+def test_answers_among_choices_are_those_about_the_whole_clip(task, clip):
+    stream = task.stream()
+    stream.observe(clip["videos"], clip["audio"])
+    stream.finish()
+    choices = ["red", "a bell", "green"]
+    for prompt in ("what?", ["what?", "who?"]):
+        answers = stream.ask(prompt, choices=choices)
+        assert set(np.ravel(answers)) <= set(choices)
+        assert answers == task.generate(
+            {**clip, "prompts": prompt}, choices=choices
+        )
+    with pytest.raises(ValueError, match="are given whole"):
+        stream.ask("what?", choices=choices, token_by_token=True)
+
+
+def test_streams_have_choices_of_their_own(task, clip):
+    stream = task.stream(batch_size=2)
+    stream.observe([clip["videos"]] * 2, [clip["audio"]] * 2)
+    answers = stream.ask(["what?", "who?"], choices=[["one"], ["two", "2"]])
+    assert answers[0] == "one" and answers[1] in ("two", "2")
+    assert stream.ask([None, "who?"], choices=["a"]) == [None, "a"]
+
+
 def test_pieces_are_the_answer(task, clip):
     stream = task.stream(max_snippets=2)
     stream.observe(*span(clip, 0, 2))
