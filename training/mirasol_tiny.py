@@ -75,22 +75,25 @@ VOCABULARY_SIZE = 512
 VALIDATION_SEED, TEST_SEED = 10_000, 10_001
 
 
-def build_task(lines):
-    """An untrained task, its tokenizer and converters adapted to a corpus."""
+def build_preprocessor(lines, sequence_length):
+    """Tokenizer and converters, adapted to a corpus."""
     preprocessor = models.MirasolCausalLMPreprocessor(
         models.MirasolVideoConverter(image_size=BACKBONE["image_size"]),
         models.MirasolAudioConverter(num_mels=BACKBONE["num_mels"]),
         models.MirasolTokenizer.train(lines, VOCABULARY_SIZE),
         frames_per_snippet=BACKBONE["frames_per_snippet"],
         audio_frames_per_snippet=BACKBONE["audio_frames_per_snippet"],
-        # What the longest of these texts takes; less padding is less work.
-        sequence_length=20,
+        sequence_length=sequence_length,
     )
     preprocessor.adapt(lines)
-    backbone = models.MirasolBackbone(
+    return preprocessor
+
+
+def build_backbone(preprocessor):
+    """Random weights."""
+    return models.MirasolBackbone(
         preprocessor.tokenizer.vocabulary_size(), **BACKBONE
     )
-    return models.MirasolCausalLM(backbone, preprocessor)
 
 
 def corpus(folder, num_clips, seed, style, **settings):
@@ -220,7 +223,11 @@ def main():
             task = models.MirasolCausalLM.from_preset(settings.preset)
             task.preprocessor.adapt(lines)
         else:
-            task = build_task(lines)
+            # What the longest of these texts takes; less padding is less work.
+            preprocessor = build_preprocessor(lines, sequence_length=20)
+            task = models.MirasolCausalLM(
+                build_backbone(preprocessor), preprocessor
+            )
         train(
             task,
             "moments",

@@ -22,12 +22,12 @@ from pathlib import Path
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from mirasol_tiny import BACKBONE
 from mirasol_tiny import RESULTS
 from mirasol_tiny import TEST_SEED
 from mirasol_tiny import VALIDATION_SEED
-from mirasol_tiny import VOCABULARY_SIZE
 from mirasol_tiny import Curve
+from mirasol_tiny import build_backbone
+from mirasol_tiny import build_preprocessor
 from mirasol_tiny import corpus
 from mirasol_tiny import how_it_was_made
 
@@ -40,29 +40,8 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pretraining.png"
 CAPTION = "what happens?"
 PRETRAINING_SEED, TUNING_SEED = 2, 3
 SEARCHED = 200
-# The weights of `MirasolCausalLM`, and those that only pretraining has.
+# Those that `MirasolCausalLM` has by default; the pretrainer's others are 1.
 WEIGHTS = dict(latent_weight=0.05, frame_weight=0.5, spectrogram_weight=0.3)
-
-
-def build_preprocessor(lines):
-    """Tokenizer and converters of a corpus, with room for its captions."""
-    preprocessor = models.MirasolCausalLMPreprocessor(
-        models.MirasolVideoConverter(image_size=BACKBONE["image_size"]),
-        models.MirasolAudioConverter(num_mels=BACKBONE["num_mels"]),
-        models.MirasolTokenizer.train(lines, VOCABULARY_SIZE),
-        frames_per_snippet=BACKBONE["frames_per_snippet"],
-        audio_frames_per_snippet=BACKBONE["audio_frames_per_snippet"],
-        sequence_length=48,
-    )
-    preprocessor.adapt(lines)
-    return preprocessor
-
-
-def build_backbone(preprocessor):
-    """Random weights, in the sizes of `mirasol_tiny`."""
-    return models.MirasolBackbone(
-        preprocessor.tokenizer.vocabulary_size(), **BACKBONE
-    )
 
 
 def build_pretrainer(preprocessor, seed):
@@ -232,7 +211,8 @@ def main():
         [line for line in captions if line["kind"] == kind]
         for kind in ("moment", "story")
     )
-    preprocessor = build_preprocessor([*captions, *asked])
+    # With room for the captions of whole clips.
+    preprocessor = build_preprocessor([*captions, *asked], sequence_length=48)
 
     pretrainer = stage(
         "moments",
@@ -256,7 +236,7 @@ def main():
     def tune(name, backbone):
         return stage(
             name,
-            lambda: models.MirasolCausalLM(backbone, preprocessor, **WEIGHTS),
+            lambda: models.MirasolCausalLM(backbone, preprocessor),
             asked,
             settings.tuning_steps,
             settings,

@@ -59,9 +59,9 @@ def _unit(x):
     return x * ops.rsqrt(ops.maximum(squares, 1e-6))
 
 
-def next_snippet_mask(snippet_mask, target_mask):
-    """Bool `(batch, T - 1)`: snippet t exists and t + 1 has the target."""
+def next_snippet_mask(snippet_mask, target_mask, lag=1):
+    """Bool `(batch, T - lag)`: snippet t exists, t + lag has the target."""
     return ops.logical_and(
-        ops.cast(snippet_mask[:, :-1], "bool"),
-        ops.cast(target_mask[:, 1:], "bool"),
+        ops.cast(snippet_mask[:, :-lag], "bool"),
+        ops.cast(target_mask[:, lag:], "bool"),
     )

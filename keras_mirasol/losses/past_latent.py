@@ -1,6 +1,5 @@
-from keras import ops
-
 from keras_mirasol.losses.next_latent import direction_loss
+from keras_mirasol.losses.next_latent import next_snippet_mask
 
 
 def past_latent_loss(joint_tokens, predicted, snippet_mask, lag=1):
@@ -30,8 +29,8 @@ def past_latent_loss(joint_tokens, predicted, snippet_mask, lag=1):
     keras_mirasol.losses.past_latent_loss(joint_tokens, predicted, mask, 2)  # 0
     ```
     """
-    both = ops.logical_and(
-        ops.cast(snippet_mask[:, :-lag], "bool"),
-        ops.cast(snippet_mask[:, lag:], "bool"),
+    return direction_loss(
+        joint_tokens[:, :-lag],
+        predicted[:, lag:],
+        next_snippet_mask(snippet_mask, snippet_mask, lag),
     )
-    return direction_loss(joint_tokens[:, :-lag], predicted[:, lag:], both)
