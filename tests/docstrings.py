@@ -6,6 +6,7 @@ import math
 import re
 
 import keras
+import keras_hub
 import numpy as np
 
 import keras_mirasol
@@ -16,7 +17,12 @@ def check_example(documented):
     code = re.search(
         r"```python\n(.*?)```", inspect.getdoc(documented), re.DOTALL
     ).group(1)
-    names = {"np": np, "keras": keras, "keras_mirasol": keras_mirasol}
+    names = {
+        "np": np,
+        "keras": keras,
+        "keras_hub": keras_hub,
+        "keras_mirasol": keras_mirasol,
+    }
     assert run_example(code, names), (
         f"the example of {documented} states no shape or value"
     )

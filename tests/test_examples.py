@@ -105,6 +105,7 @@ class Given(dict):
 
     def __missing__(self, name):
         makers = {
+            "keras_hub": lambda: importlib.import_module("keras_hub"),
             "tf": lambda: importlib.import_module("tensorflow"),
             "torch": lambda: importlib.import_module("torch"),
             "grain": lambda: importlib.import_module("grain"),

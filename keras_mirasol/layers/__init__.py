@@ -10,6 +10,16 @@ from keras_mirasol.layers.matching_head import MatchingHead
 from keras_mirasol.layers.next_latent import NextLatentPredictor
 from keras_mirasol.layers.past_latent import PastLatentPredictor
 from keras_mirasol.layers.positions import SinusoidalPositions
+from keras_mirasol.layers.pretrained.gated_attention import GatedAttention
+from keras_mirasol.layers.pretrained.pretrained_audio_encoder import (
+    PretrainedAudioEncoder,
+)
+from keras_mirasol.layers.pretrained.pretrained_text_decoder import (
+    PretrainedTextDecoder,
+)
+from keras_mirasol.layers.pretrained.pretrained_video_encoder import (
+    PretrainedVideoEncoder,
+)
 from keras_mirasol.layers.reconstruction import FrameReconstruction
 from keras_mirasol.layers.reconstruction import SpectrogramReconstruction
 from keras_mirasol.layers.scaled_similarity import ScaledSimilarity
@@ -31,10 +41,14 @@ __all__ = [
     "ClipEmbedding",
     "ConvolutionalStem",
     "FrameReconstruction",
+    "GatedAttention",
     "JointTokenMasking",
     "MatchingHead",
     "NextLatentPredictor",
     "PastLatentPredictor",
+    "PretrainedAudioEncoder",
+    "PretrainedTextDecoder",
+    "PretrainedVideoEncoder",
     "ScaledSimilarity",
     "SinusoidalPositions",
     "SnippetTransformer",

@@ -2,12 +2,12 @@
 
 import keras
 
-from keras_mirasol.layers.snippet_encoder import SnippetEncoder
+from keras_mirasol.layers.patch_encoder import PatchEncoder
 from keras_mirasol.layers.spectrogram_embedding import SpectrogramEmbedding
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class AudioEncoder(SnippetEncoder):
+class AudioEncoder(PatchEncoder):
     """Patches of each snippet's log-mel spectrogram, through a Transformer.
 
     Args:
@@ -70,12 +70,12 @@ class AudioEncoder(SnippetEncoder):
 
     def build(self, x_shape):
         self.embedding.build((None, self.span, *x_shape[2:]))
-        self.transformer.build(self.embedding_shape(x_shape))
+        self.transformer.build(self.tokens_shape(x_shape))
 
-    def embed(self, snippets, training=None):
+    def embed(self, snippets):
         return self.embedding(snippets)
 
-    def embedding_shape(self, x_shape):
+    def tokens_shape(self, x_shape):
         return self.embedding.compute_output_shape(
             (None, self.span, *x_shape[2:])
         )

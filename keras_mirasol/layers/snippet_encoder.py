@@ -1,47 +1,27 @@
-"""What the encoders of video and of audio share."""
+"""What all encoders of snippets share."""
 
 import keras
 from keras import ops
-
-from keras_mirasol.layers.transformer import Transformer
 
 
 class SnippetEncoder(keras.layers.Layer):
     """Encodes all snippets at once: they are folded into the batch.
 
-    Subclasses cut a signal of shape `(batch, T * span, ...)` into snippets of
-    `span` steps and turn each into tokens with `embed()`; cost grows linearly
-    with T. Masked snippets are encoded as zeros.
+    Cuts a signal of shape `(batch, T * span, ...)` into snippets of `span`
+    steps, each of which a subclass turns into tokens with `encode()`; cost
+    grows linearly with T. Masked snippets are encoded as zeros.
     """
 
-    def __init__(
-        self,
-        span,
-        dim,
-        num_layers,
-        num_heads,
-        dropout,
-        rematerialize,
-        **kwargs,
-    ):
+    def __init__(self, span, **kwargs):
         super().__init__(**kwargs)
         self.span = span
-        self.dim = dim
-        self.num_layers = num_layers
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.rematerialize = rematerialize
-        self.transformer = Transformer(
-            num_layers,
-            dim,
-            num_heads,
-            dropout=dropout,
-            rematerialize=rematerialize,
-            dtype=self.dtype_policy,
-            name="transformer",
-        )
 
-    def embed(self, snippets, training=None):
+    def encode(self, snippets, training=None):
+        """Tokens `(batch * T, tokens, dim)` of snippets `(batch * T, ...)`."""
+        raise NotImplementedError
+
+    def tokens_shape(self, x_shape):
+        """Shape of what `encode()` makes, for a signal of this shape."""
         raise NotImplementedError
 
     def call(self, x, snippet_mask=None, training=None):
@@ -55,8 +35,7 @@ class SnippetEncoder(keras.layers.Layer):
             # Here, not after: NaN would get into the gradients of weights
             # even where no token that it has made is used.
             snippets = ops.where(mask, snippets, 0)
-        tokens = self.embed(snippets, training=training)
-        tokens = self.transformer(tokens, training=training)
+        tokens = self.encode(snippets, training=training)
         return ops.reshape(tokens, (batch, -1, *tokens.shape[1:]))
 
     def _check_steps(self, x, snippet_mask):
@@ -80,14 +59,4 @@ class SnippetEncoder(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape):
         snippets = None if x_shape[1] is None else x_shape[1] // self.span
-        return (x_shape[0], snippets, *self.embedding_shape(x_shape)[1:])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-            "rematerialize": self.rematerialize,
-        }
+        return (x_shape[0], snippets, *self.tokens_shape(x_shape)[1:])

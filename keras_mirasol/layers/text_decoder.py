@@ -3,19 +3,18 @@
 import keras
 from keras import ops
 
-from keras_mirasol.layers.snippet_slots import tokens_of
+from keras_mirasol.layers.clip_reader import ClipReader
 from keras_mirasol.layers.transformer import Transformer
-from keras_mirasol.layers.write_at import write_at
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class TextDecoder(keras.layers.Layer):
+class TextDecoder(ClipReader):
     """A causal Transformer over text, cross-attending to snippet latents.
 
-    A learned null token stands before the clip's latents, so that text
-    has something to attend to when a clip has no snippet at all. Several
-    texts may share one clip: give `texts_per_clip * batch` rows of text, the
-    texts of one clip together, and the clip is encoded and projected once.
+    Several texts may share one clip: give `texts_per_clip * batch` rows of
+    text, the texts of one clip together, and the clip is encoded and projected
+    once. A learned null token stands before the clip's latents, so that text
+    has something to attend to when a clip has no snippet at all.
 
     Args:
         num_layers: int. Transformer blocks.
@@ -62,11 +61,10 @@ class TextDecoder(keras.layers.Layer):
         rematerialize=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(memory_dim, **kwargs)
         self.num_layers = num_layers
         self.dim = dim
         self.num_heads = num_heads
-        self.memory_dim = memory_dim
         self.dropout = dropout
         self.rematerialize = rematerialize
         self.transformer = Transformer(
@@ -88,69 +86,11 @@ class TextDecoder(keras.layers.Layer):
         snippet_mask_shape=None,
         padding_mask_shape=None,
     ):
-        self.null_token = self.add_weight(
-            shape=(1, self.memory_dim),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
-            name="null_token",
-        )
+        self.add_null_token()
         self.transformer.build(x_shape)
 
-    def encode_memory(self, snippet_latents, snippet_mask):
-        """What the text attends to, made once for all texts and tokens.
-
-        Returns:
-            A dict of the keyword arguments `memory_key_values` and
-            `memory_mask` of the Transformer.
-        """
-        latents, mask = _memory_tokens(snippet_latents, snippet_mask)
-        null_token = ops.broadcast_to(
-            ops.cast(self.null_token, self.compute_dtype),
-            (ops.shape(latents)[0], 1, latents.shape[-1]),
-        )
-        memory = ops.concatenate([null_token, latents], axis=1)
-        return {
-            "memory_key_values": self.transformer.memory_key_values(memory),
-            "memory_mask": ops.pad(
-                mask, ((0, 0), (1, 0)), constant_values=True
-            ),
-        }
-
-    def empty_memory(self, batch_size, num_slots, num_joint_tokens):
-        """What `encode_memory()` makes of so many snippets that are absent."""
-        shape = (batch_size, num_slots, num_joint_tokens, self.memory_dim)
-        return self.encode_memory(
-            ops.zeros(shape, self.compute_dtype), ops.zeros(shape[:2], "bool")
-        )
-
-    def extend_memory(self, memory, snippet_latents, snippet_mask, slots):
-        """Puts further snippets into a memory, each in the place of another.
-
-        Args:
-            memory: dict, from `encode_memory()`, `empty_memory()` or an
-                earlier call.
-            snippet_latents: tensor of shape `(batch, T, m, memory_dim)`.
-            snippet_mask: bool tensor of shape `(batch, T)`.
-            slots: int tensor of shape `(batch, T)`. The snippets of the memory
-                that make way.
-
-        Returns:
-            The memory, as `encode_memory()` makes it.
-        """
-        latents, mask = _memory_tokens(snippet_latents, snippet_mask)
-        # Behind the null token.
-        places = 1 + tokens_of(slots, snippet_latents.shape[2])
-        new = self.transformer.memory_key_values(latents)
-        return {
-            "memory_key_values": [
-                write_at(key_values, values, places, axis=3)
-                for key_values, values in zip(
-                    memory["memory_key_values"], new, strict=True
-                )
-            ],
-            "memory_mask": write_at(
-                memory["memory_mask"], mask, places, axis=1
-            ),
-        }
+    def memory_key_values(self, memory):
+        return self.transformer.memory_key_values(memory)
 
     def empty_caches(self, batch_size, max_length):
         """Caches of `max_length` tokens for `decode()`."""
@@ -205,18 +145,9 @@ class TextDecoder(keras.layers.Layer):
             "num_layers": self.num_layers,
             "dim": self.dim,
             "num_heads": self.num_heads,
-            "memory_dim": self.memory_dim,
             "dropout": self.dropout,
             "rematerialize": self.rematerialize,
         }
-
-
-def _memory_tokens(snippet_latents, snippet_mask):
-    """All latents of a clip end to end, and which of them there are."""
-    m, dim = snippet_latents.shape[2:]
-    batch = ops.shape(snippet_latents)[0]
-    mask = ops.repeat(ops.cast(snippet_mask, "bool"), m, axis=1)
-    return ops.reshape(snippet_latents, (batch, -1, dim)), mask
 
 
 def _text_mask(padding_mask):

@@ -7,6 +7,7 @@ from keras_mirasol.layers.almost_zero import almost_zero
 from keras_mirasol.layers.attention import Attention
 from keras_mirasol.layers.gelu import gelu
 from keras_mirasol.layers.layer_norm import layer_norm
+from keras_mirasol.layers.memory_attention import attend_to_memory
 from keras_mirasol.layers.projection import Projection
 from keras_mirasol.layers.write_at import write_at
 
@@ -155,7 +156,8 @@ class TransformerBlock(keras.layers.Layer):
             training=training,
         )
         if self.memory_dim is not None:
-            x = x + self._attend_to_memory(
+            x = x + attend_to_memory(
+                self.cross_attention,
                 self.cross_attention_norm(x),
                 memory_key_values,
                 memory_mask,
@@ -163,19 +165,6 @@ class TransformerBlock(keras.layers.Layer):
             )
         x = x + self._mlp(self.mlp_norm(x), training)
         return x if cache is None else (x, cache)
-
-    def _attend_to_memory(self, x, key_values, mask, training):
-        _check_memory(key_values, x)
-        # All texts of a clip, end to end, are one long query to its memory.
-        texts_shape = ops.shape(x)
-        clips = ops.shape(key_values)[0]
-        x = ops.reshape(x, (clips, -1, self.dim))
-        if mask is not None:
-            mask = mask[:, None, None, :]
-        x = self.cross_attention(
-            x, key_values, attention_mask=mask, training=training
-        )
-        return ops.reshape(x, texts_shape)
 
     def _mlp(self, x, training):
         x = self.mlp_output(self.mlp_hidden(x))
@@ -219,19 +208,4 @@ def _check_room(cache, key_values, start):
         raise ValueError(
             f"A cache of {room} positions has no room for {length} from "
             f"`start` = {start} on. Make longer caches with `empty_caches()`."
-        )
-
-
-def _check_memory(key_values, x):
-    """Refuses rows that cannot be shared out to the memories."""
-    if key_values is None:
-        raise ValueError(
-            "A block with a `memory_dim` needs `memory_key_values`. Make "
-            "them with `memory_key_values(memory)`."
-        )
-    rows, clips = x.shape[0], key_values.shape[0]
-    if rows is not None and clips is not None and rows % clips:
-        raise ValueError(
-            "The rows of `x` must be as many for each clip of "
-            f"`memory_key_values`. Received: {rows} rows and {clips} clips"
         )

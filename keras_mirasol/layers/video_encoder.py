@@ -4,12 +4,12 @@ import keras
 from keras import ops
 
 from keras_mirasol.layers.convolutional_stem import ConvolutionalStem
-from keras_mirasol.layers.snippet_encoder import SnippetEncoder
+from keras_mirasol.layers.patch_encoder import PatchEncoder
 from keras_mirasol.layers.tube_embedding import TubeEmbedding
 
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
-class VideoEncoder(SnippetEncoder):
+class VideoEncoder(PatchEncoder):
     """Tubes of each snippet's frames, through a Transformer.
 
     Args:
@@ -88,9 +88,9 @@ class VideoEncoder(SnippetEncoder):
             convolution.build(shape)
             shape = convolution.compute_output_shape(shape)
         self.embedding.build((None, self.span, *shape[1:]))
-        self.transformer.build(self.embedding_shape(x_shape))
+        self.transformer.build(self.tokens_shape(x_shape))
 
-    def embed(self, snippets, training=None):
+    def embed(self, snippets):
         if self.stem:
             frames = ops.reshape(snippets, (-1, *snippets.shape[2:]))
             for convolution in self.stem:
@@ -98,7 +98,7 @@ class VideoEncoder(SnippetEncoder):
             snippets = ops.reshape(frames, (-1, self.span, *frames.shape[1:]))
         return self.embedding(snippets)
 
-    def embedding_shape(self, x_shape):
+    def tokens_shape(self, x_shape):
         shape = (None, *x_shape[2:])
         for convolution in self.stem:
             shape = convolution.compute_output_shape(shape)

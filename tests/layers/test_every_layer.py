@@ -6,10 +6,18 @@ import json
 import keras
 import numpy as np
 import pytest
+import small_kerashub
 from compiled import traced
 from docstrings import check_example
 
 from keras_mirasol import layers
+
+
+def _serialized(backbone):
+    """As it is read from a file."""
+    source = keras.saving.serialize_keras_object(backbone)
+    return json.loads(json.dumps(source))
+
 
 # A value that is not the default for every argument of every layer.
 ARGUMENTS = {
@@ -37,10 +45,37 @@ ARGUMENTS = {
     "FrameReconstruction": dict(
         dim=8, target_size=(2, 4, 4, 3), patch_size=(1, 2, 2), num_heads=2
     ),
+    "GatedAttention": dict(dim=8, num_heads=2, memory_dim=8),
     "JointTokenMasking": dict(rate=0.3, seed=1),
     "MatchingHead": dict(),
     "NextLatentPredictor": dict(dim=8, mlp_dim=5),
     "PastLatentPredictor": dict(dim=8, mlp_dim=5),
+    "PretrainedAudioEncoder": dict(
+        backbone=_serialized(small_kerashub.whisper()),
+        audio_frames_per_snippet=8,
+        pooling="attention",
+        num_tokens=3,
+        num_heads=2,
+        frozen=False,
+        rematerialize=True,
+    ),
+    "PretrainedTextDecoder": dict(
+        backbone=_serialized(small_kerashub.gpt2()),
+        memory_dim=8,
+        gate_every=2,
+        num_heads=4,
+        frozen=False,
+        rematerialize=True,
+    ),
+    "PretrainedVideoEncoder": dict(
+        backbone=_serialized(small_kerashub.vit()),
+        frames_per_snippet=2,
+        pooling="attention",
+        num_tokens=3,
+        num_heads=2,
+        frozen=False,
+        rematerialize=True,
+    ),
     "ScaledSimilarity": dict(temperature=0.5, min_temperature=0.02),
     "SinusoidalPositions": dict(dim=8, wavelengths=(2.0, 50.0), gain=0.7),
     "SnippetTransformer": dict(
@@ -147,6 +182,14 @@ def inputs(name):
         "MatchingHead": [latents[:, 0], here],
         "NextLatentPredictor": [latents],
         "PastLatentPredictor": [latents],
+        "PretrainedAudioEncoder": [rng.normal(size=(1, 16, 80))],
+        "PretrainedTextDecoder": [
+            rng.normal(size=(1, 2, 8)),
+            latents,
+            here,
+            here,
+        ],
+        "PretrainedVideoEncoder": [rng.normal(size=(1, 4, 16, 16, 3))],
         "SinusoidalPositions": [np.arange(3.0)[:, None]],
         "SnippetTransformer": [latents],
         "SpectrogramEmbedding": [rng.normal(size=(1, 4, 8))],
@@ -191,12 +234,14 @@ def test_config_rebuilds_the_layer_through_json(name):
     assert rebuilt.compute_dtype == "bfloat16"
 
 
-# The two layers that only work inside others are tested through these, and
+# Layers that only work inside others are tested through these, and
 # one that crosses two batches in a test of its own.
 @pytest.mark.parametrize(
     "name",
     sorted(
-        set(LAYERS) - {"Transformer", "TransformerBlock", "ScaledSimilarity"}
+        set(LAYERS)
+        - {"Transformer", "TransformerBlock", "GatedAttention"}
+        - {"ScaledSimilarity"}
     ),
 )
 def test_mixed_precision_and_symbolic_calls(name):
