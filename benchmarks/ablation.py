@@ -10,7 +10,7 @@ questions whose answers lie up to three events apart (`ablation_corpus.py`).
 - *latent model*: a snippet Transformer runs over all those tokens first.
 - *Combiner*: the Combiner makes one joint token of each snippet; the decoder
   attends to them, without a snippet Transformer between.
-- *both*: Mirasol. What other rows lack of it, their decoder has in depth.
+- *both*: Mirasol. What other rows lack of it, they have in depth elsewhere.
 - *both + ...*: Mirasol trained by more than text; *pretraining*: by all
   objectives on moments, then by all but contrast and matching.
 - *Token Turing Machine*: another Combiner, with a memory across snippets.
@@ -84,9 +84,9 @@ BASE = dict(
     hidden_dim=DIM,
     num_heads=4,
     combiner_num_layers=1,
-    latent_num_layers=2,
+    latent_num_layers=1,
     text_hidden_dim=DIM,
-    text_num_layers=2,
+    text_num_layers=3,
     text_num_heads=4,
     # From three snippets of the shortest to the longest clips.
     time_wavelengths=(0.75, 30.0),
@@ -115,8 +115,8 @@ PAST = dict(past_weight=0.3, past_lag=4)
 FLAT = dict(combiner="all", num_joint_tokens=VIDEO_TOKENS + AUDIO_TOKENS)
 ROWS = {
     "flat": (dict(**FLAT, latent_num_layers=0, text_num_layers=4), 1, {}),
-    "latent model": (dict(**FLAT, text_num_layers=3), 1, {}),
-    "Combiner": (dict(latent_num_layers=0, text_num_layers=3), 1, {}),
+    "latent model": (dict(**FLAT, latent_num_layers=2), 1, {}),
+    "Combiner": (dict(latent_num_layers=0, text_num_layers=4), 1, {}),
     "both": ({}, 1, {}),
     "both + next latent": ({}, 1, dict(latent_weight=0.3)),
     "both + past latent": ({}, 1, PAST),

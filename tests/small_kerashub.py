@@ -97,7 +97,7 @@ def clip():
     )
 
 
-def resnet():
+def resnet(image_shape=IMAGE):
     return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
@@ -105,7 +105,7 @@ def resnet():
         stackwise_num_blocks=[1],
         stackwise_num_strides=[1],
         block_type="basic_block",
-        image_shape=IMAGE,
+        image_shape=image_shape,
     )
 
 
@@ -126,16 +126,19 @@ def video_prism(num_frames=2, **settings):
     )
 
 
-def whisper():
+def whisper(**settings):
     return keras_hub.models.WhisperBackbone(
-        vocabulary_size=12,
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=8,
-        intermediate_dim=16,
-        num_mels=80,
-        max_encoder_sequence_length=100,
-        max_decoder_sequence_length=6,
+        **{
+            "vocabulary_size": 12,
+            "num_layers": 1,
+            "num_heads": 2,
+            "hidden_dim": 8,
+            "intermediate_dim": 16,
+            "num_mels": 80,
+            "max_encoder_sequence_length": 100,
+            "max_decoder_sequence_length": 6,
+            **settings,
+        }
     )
 
 

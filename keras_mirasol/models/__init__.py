@@ -11,6 +11,9 @@ from keras_mirasol.models.mirasol_pretrainer import MirasolPretrainer
 from keras_mirasol.models.mirasol_stream import MirasolStream
 from keras_mirasol.models.mirasol_tokenizer import MirasolTokenizer
 from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
+from keras_mirasol.models.pretrained_audio_converter import (
+    PretrainedAudioConverter,
+)
 
 __all__ = [
     "MirasolAudioConverter",
@@ -22,4 +25,5 @@ __all__ = [
     "MirasolStream",
     "MirasolTokenizer",
     "MirasolVideoConverter",
+    "PretrainedAudioConverter",
 ]

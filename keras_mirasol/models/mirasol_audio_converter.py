@@ -116,6 +116,11 @@ class MirasolAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
             name="mel_spectrogram",
         )
 
+    @property
+    def context_samples(self):
+        """Samples before a piece of a clip that its features depend on."""
+        return self.hop
+
     def audio_shape(self):
         """Shape of the result for a clip of any length."""
         return (None, self.num_mels)

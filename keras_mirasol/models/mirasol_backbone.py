@@ -4,6 +4,7 @@ import keras
 import keras_hub
 from keras import ops
 
+from keras_mirasol import keras_compat
 from keras_mirasol.layers import AudioEncoder
 from keras_mirasol.layers import SnippetTransformer
 from keras_mirasol.layers import TextDecoder
@@ -322,6 +323,7 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             )
             joint_tokens = self.encode_snippets(inputs)
         snippet_latents = self.snippet_transformer(joint_tokens)
+        trainable = kwargs.pop("trainable", True)
         sequence_output = self.decode_text(
             inputs["token_ids"],
             inputs["padding_mask"],
@@ -338,6 +340,9 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
             dtype=dtype,
             **kwargs,
         )
+        # Keras would set `True` for parts that are frozen, too.
+        if not trainable:
+            self.trainable = False
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
@@ -379,6 +384,128 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
                 ]
             layers.append(layer)
         return layers
+
+    @classmethod
+    def from_pretrained_parts(
+        cls,
+        video,
+        audio,
+        text,
+        *,
+        snippet_seconds=1.0,
+        frames_per_snippet=4,
+        image_size=None,
+        load_weights=True,
+        dtype=None,
+        **settings,
+    ):
+        """A backbone whose eyes, ears and language others have trained.
+
+        See `MirasolCausalLM.from_pretrained_parts()`, which makes the
+        preprocessor too.
+
+        Args:
+            video, audio, text, snippet_seconds, frames_per_snippet,
+                image_size, load_weights, dtype: as there.
+            **settings: `num_joint_tokens` (int, defaults to `8`),
+                `hidden_dim` (int, defaults to `512`), `num_heads` (int,
+                defaults to `8`), `combiner_num_layers` (int, defaults to `2`)
+                and `latent_num_layers` (int, defaults to `4`) of what is
+                new; `video_settings`, `audio_settings` and `text_settings`,
+                dicts of arguments of
+                `keras_mirasol.layers.PretrainedVideoEncoder`,
+                `PretrainedAudioEncoder` and `PretrainedTextDecoder`; and
+                further arguments of `MirasolBackbone`.
+
+        Returns:
+            A `MirasolBackbone`. `print(backbone.parts_report)` tells what was
+            taken, what is new and what was left behind.
+
+        Raises:
+            ValueError: if a part is given otherwise or cannot be what it is
+                to be, or a snippet is no whole number of audio frames.
+
+        Example:
+        ```python
+        backbone = keras_mirasol.models.MirasolBackbone.from_pretrained_parts(
+            video="dinov2_small", audio="whisper_tiny_en", text="gpt2_base_en"
+        )
+        print(backbone.parts_report)
+        ```
+        """
+        # Not above: it needs the converters, which name this class.
+        from keras_mirasol.models.pretrained_parts import PretrainedParts
+
+        parts = PretrainedParts(
+            video,
+            audio,
+            text,
+            snippet_seconds,
+            frames_per_snippet,
+            image_size,
+            load_weights,
+            dtype,
+        )
+        return parts.build_backbone(cls, **settings)
+
+    @property
+    def pretrained_parts(self):
+        """The parts that were made of models of KerasHub, by their name."""
+        return {
+            name: getattr(self, name)
+            for name in _PARTS
+            if hasattr(getattr(self, name), "frozen")
+        }
+
+    def enable_lora_of_parts(self, rank=8, target_layer_names=None):
+        """Lets pretrained parts adapt by few weights, beside all that is new.
+
+        Adds low-rank matrices to queries and values of their attention
+        ("LoRA", arXiv 2106.09685). Unlike `enable_lora()`, it leaves what is
+        trained otherwise as it is. Compile the task afterwards.
+
+        Args:
+            rank: int. Defaults to `8`.
+            target_layer_names: list of strings. Names of the layers. Defaults
+                to `None`, those of `default_lora_layer_names()`.
+
+        Raises:
+            ValueError: if there are no such layers in pretrained parts.
+
+        Example:
+        ```python
+        task.backbone.enable_lora_of_parts(rank=8)
+        task.compile(learning_rate=2e-4)
+        ```
+        """
+        names = target_layer_names or self.default_lora_layer_names()
+        new = set()
+        if "text_decoder" in self.pretrained_parts:
+            new = {
+                id(layer)
+                for gate in self.text_decoder.gates
+                for layer in keras_compat.layers_within(gate)
+            }
+        targets = [
+            layer
+            for part in self.pretrained_parts.values()
+            for layer in keras_compat.layers_within(part)
+            if layer.name in names
+            and hasattr(layer, "enable_lora")
+            and id(layer) not in new
+        ]
+        if not targets:
+            raise ValueError(
+                f"There is no layer named one of {names} in the pretrained "
+                f"parts {list(self.pretrained_parts)}. Give "
+                "`target_layer_names`, or make the backbone with "
+                "`from_pretrained_parts()`."
+            )
+        for layer in targets:
+            layer.trainable = True
+            layer.enable_lora(rank)
+            if layer.bias is not None:
+                layer.bias.trainable = False
 
     def encode_snippets(self, inputs, **combiner_state):
         """Joint tokens: what is seen and heard in each snippet, fused.

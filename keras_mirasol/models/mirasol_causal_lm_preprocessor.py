@@ -45,7 +45,8 @@ class MirasolCausalLMPreprocessor(
 
     Args:
         video_converter: a `MirasolVideoConverter`.
-        audio_converter: a `MirasolAudioConverter`.
+        audio_converter: a `MirasolAudioConverter`, or, for a model of audio
+            that others have trained, a `PretrainedAudioConverter`.
         tokenizer: a `MirasolTokenizer`, or any KerasHub tokenizer with
             `start_token_id` and `end_token_id`.
         frames_per_snippet: int. F.
@@ -267,9 +268,9 @@ class MirasolCausalLMPreprocessor(
                 no audio.
             num_snippets: int tensor. Snippets to fill the clip up to.
                 Defaults to `None`: as said above.
-            context: float tensor `(hop,)`. The samples just before, of a piece
-                that is not the clip's first; `hop` is that of the audio
-                converter. Defaults to `None`, silence.
+            context: float tensor. The samples just before, of a piece that is
+                not the clip's first; as many as the audio converter's
+                `context_samples`. Defaults to `None`, silence.
 
         Returns:
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and

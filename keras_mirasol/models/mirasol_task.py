@@ -18,6 +18,7 @@ from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.mirasol_causal_lm_preprocessor import (
     MirasolCausalLMPreprocessor,
 )
+from keras_mirasol.models.pretrained_parts import PretrainedParts
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
 # Outputs with a row per text; the others have a row per clip.
@@ -63,6 +64,89 @@ class MirasolTask(ShippedPresets):
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = keras_compat.refuse_cloning(cls.__init__)
+
+    @classmethod
+    def from_pretrained_parts(
+        cls,
+        video,
+        audio,
+        text,
+        *,
+        snippet_seconds=1.0,
+        frames_per_snippet=4,
+        image_size=None,
+        sequence_length=128,
+        load_weights=True,
+        dtype=None,
+        task_settings=None,
+        **settings,
+    ):
+        """A task whose eyes, ears and language others have trained.
+
+        The models of KerasHub become the video encoder, the audio encoder and
+        the text decoder, with their own converters and tokenizer. They stay
+        as they are until told otherwise; what is between them, the Combiner,
+        the snippet Transformer and the gates through which text reads clips,
+        is new, and is what `fit()` trains first. Before that, answers are
+        what the language model writes. `task.backbone.enable_lora_of_parts()`
+        lets the models adapt, later. Saved by `save_to_preset()`, all of it
+        is one preset.
+
+        Args:
+            video: the name of a preset of KerasHub with a model of images
+                (ViT, SigLIP, CLIP, DINOv2, DINOv3, ResNet and others) or of
+                videos (VideoPrism), or a folder with one; or a pair of a
+                `keras_hub.models.Backbone` and its `ImageConverter`.
+            audio: likewise, of Whisper or Moonshine, with an
+                `AudioConverter`.
+            text: likewise, of GPT-2, Gemma, Gemma 3, Llama, Mistral, Qwen or
+                others that are built like these, with a `Tokenizer`.
+            snippet_seconds: float. Duration of a snippet. Defaults to `1.0`.
+            frames_per_snippet: int. Frames of video in a snippet, evenly
+                spaced; those that a model of videos takes. Defaults to `4`.
+            image_size: int. Height and width of frames, for a preset that may
+                be loaded for another size. Defaults to `None`, its own.
+            sequence_length: int. Most tokens of a prompt and its answer.
+                Defaults to `128`.
+            load_weights: bool. Whether to load the weights of presets.
+                Defaults to `True`.
+            dtype: string or `keras.DTypePolicy`. Defaults to the global
+                policy.
+            task_settings: dict of further arguments of the task. Defaults to
+                `None`.
+            **settings: of what is new, and of the parts; see
+                `MirasolBackbone.from_pretrained_parts()`.
+
+        Returns:
+            A task with its preprocessor. `print(task.backbone.parts_report)`
+            tells what was taken, what is new and what was left behind.
+
+        Raises:
+            ValueError: if a part is given otherwise or cannot be what it is
+                to be, or a snippet is no whole number of audio frames.
+
+        Example:
+        ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_pretrained_parts(
+            video="dinov2_small", audio="whisper_tiny_en", text="gpt2_base_en"
+        )
+        ```
+        """
+        parts = PretrainedParts(
+            video,
+            audio,
+            text,
+            snippet_seconds,
+            frames_per_snippet,
+            image_size,
+            load_weights,
+            dtype,
+        )
+        return cls(
+            parts.build_backbone(cls.backbone_cls, **settings),
+            parts.build_preprocessor(cls.preprocessor_cls, sequence_length),
+            **(task_settings or {}),
+        )
 
     def _tell_new_layers(self, preset):
         names = [layer.name for layer in self._own_layers() if layer.weights]

@@ -20,7 +20,7 @@ MIN_DEVIATION = 2.0
 
 @keras.saving.register_keras_serializable(package="keras_mirasol")
 class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
-    """Resizes frames (bilinear, antialiased) and scales their pixels.
+    """Resizes frames and scales their pixels.
 
     The result is `pixels * scale + offset`. `adapt()` sets both, so that each
     channel has mean 0 and deviation 1 over the data: a model that is trained
@@ -38,6 +38,10 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
         crop_to_aspect_ratio: bool. Crop frames to the aspect ratio of
             `image_size` before they are resized, instead of squeezing them.
             Defaults to `False`, so that nothing on screen is lost.
+        interpolation: str, such as `"bilinear"` or `"bicubic"`; see
+            `keras.layers.Resizing`. Defaults to `"bilinear"`.
+        antialias: bool. Whether to filter what is made smaller. Defaults to
+            `True`.
         **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
@@ -67,6 +71,8 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
         scale=1 / 127.5,
         offset=-1.0,
         crop_to_aspect_ratio=False,
+        interpolation="bilinear",
+        antialias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,10 +85,13 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
         self.scale = plain_floats("scale", scale, 3)
         self.offset = plain_floats("offset", offset, 3)
         self.crop_to_aspect_ratio = crop_to_aspect_ratio
+        self.interpolation = interpolation
+        self.antialias = antialias
         self.resizing = keras.layers.Resizing(
             *self.image_size,
             crop_to_aspect_ratio=crop_to_aspect_ratio,
-            antialias=True,
+            interpolation=interpolation,
+            antialias=antialias,
             dtype="float32",
             name="resizing",
         )
@@ -145,4 +154,6 @@ class MirasolVideoConverter(ShippedPresets, keras_hub.layers.VideoConverter):
             "scale": plain_floats("scale", self.scale, 3),
             "offset": plain_floats("offset", self.offset, 3),
             "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
+            "interpolation": self.interpolation,
+            "antialias": self.antialias,
         }

@@ -32,7 +32,9 @@ class SnippetBuffer:
         self.num_snippets = 0
         self.coming = set(modalities)
         self._waiting = {"video": NO_VIDEO, "audio": NO_AUDIO}
-        self._context = np.zeros(preprocessor.audio_converter.hop, "float32")
+        self._context = np.zeros(
+            preprocessor.audio_converter.context_samples, "float32"
+        )
 
     def check(self, frames, samples):
         """Refuses what `push()` cannot add.
@@ -118,7 +120,8 @@ class SnippetBuffer:
             self._context,
         )
         if len(taken["audio"]):
-            self._context = taken["audio"][-len(self._context) :].copy()
+            before = len(taken["audio"]) - len(self._context)
+            self._context = taken["audio"][before:].copy()
         self.num_snippets += count
         return features
 

@@ -63,9 +63,9 @@ class ClipConverter:
             num_snippets: scalar int tensor. Snippets to fill the clip up to.
                 Defaults to `None`, the bucket of its own; see
                 `snippet_bucket()`.
-            context: float tensor. The samples of a spectrogram frame that came
-                before, if this is a later piece of a clip. Defaults to `None`:
-                it is the beginning, with silence before.
+            context: float tensor. The samples of whole spectrogram frames that
+                came before, if this is a later piece of a clip. Defaults to
+                `None`: it is the beginning.
 
         Returns:
             A dict of `"pixel_values"`, `"audio_features"`, `"video_mask"` and
@@ -91,11 +91,12 @@ class ClipConverter:
             repeat_last=True,
         )
         audio = fit_length(audio, with_audio * self.samples_per_snippet)
-        if context is None:
-            audio_features = self.audio_converter(audio)
-        else:
+        before = 0
+        if context is not None:
             audio = tf.concat([context, audio], axis=0)
-            audio_features = self.audio_converter(audio)[1:]
+            hop = self.samples_per_snippet // self.audio_frames_per_snippet
+            before = tf.shape(context)[0] // hop
+        audio_features = self.audio_converter(audio)[before:]
         return {
             "pixel_values": fit_length(
                 pixel_values, num_snippets * self.frames_per_snippet

@@ -1,4 +1,4 @@
-"""A whole model with every Combiner."""
+"""Whole models: with every Combiner, and of pretrained parts."""
 
 import keras
 import numpy as np
@@ -15,10 +15,16 @@ def combiner(request):
     return request.param
 
 
+@pytest.fixture(scope="session", params=[*COMBINERS, "pretrained_parts"])
+def kind(request):
+    """What `whole_model.build_task()` takes."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def task(combiner):
+def task(kind):
     """A task with all objectives, to be left as it is."""
-    return whole_model.build_task(combiner)
+    return whole_model.build_task(kind)
 
 
 @pytest.fixture(scope="session")

@@ -55,12 +55,10 @@ def _start(backend, *arguments):
 class Travelled:
     """A task that was saved here, and loaded and saved again elsewhere."""
 
-    def __init__(self, combiner, folder):
+    def __init__(self, kind, folder):
         clips = folder / "clips.npz"
         np.savez(clips, **_clips())
-        self.task = whole_model.build_task(
-            combiner, small_models.build_preprocessor()
-        )
+        self.task = whole_model.build_task(kind, has_preprocessor=True)
         self.task.save_to_preset(folder / "task")
         stream = folder / "stream.npz"
         reload_task.save_stream(self.task, _clips(), stream)
@@ -78,8 +76,8 @@ class Travelled:
 
 
 @pytest.fixture(scope="module")
-def travelled(combiner, tmp_path_factory):
-    return Travelled(combiner, tmp_path_factory.mktemp("travelled"))
+def travelled(kind, tmp_path_factory):
+    return Travelled(kind, tmp_path_factory.mktemp("travelled"))
 
 
 @pytest.mark.parametrize("backend", OTHERS)

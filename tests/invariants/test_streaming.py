@@ -16,8 +16,8 @@ BOTH = tuple(KEYS)
 
 
 @pytest.fixture(scope="module")
-def task(combiner):
-    return whole_model.build_task(combiner, small_models.build_preprocessor())
+def task(kind):
+    return whole_model.build_task(kind, has_preprocessor=True)
 
 
 @pytest.fixture(scope="module")

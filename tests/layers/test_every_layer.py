@@ -14,8 +14,10 @@ from keras_mirasol import layers
 
 
 def _serialized(backbone):
-    """As it is read from a file."""
+    """As it is read from a preset."""
     source = keras.saving.serialize_keras_object(backbone)
+    for key in ("build_config", "compile_config"):
+        source.pop(key, None)
     return json.loads(json.dumps(source))
 
 

@@ -55,7 +55,11 @@ class PretrainedEncoder(SnippetEncoder):
             )
         backbone, self._source = backbone_and_source(backbone)
         self.features = tower(backbone)
-        self.features.trainable = not frozen
+        # Such as Whisper's sinusoids.
+        self._constant = [
+            layer.name for layer in self.features.layers if not layer.trainable
+        ]
+        self.frozen = frozen
         self.pooling = pooling
         self.num_tokens = num_tokens
         self.num_heads = num_heads
@@ -69,6 +73,8 @@ class PretrainedEncoder(SnippetEncoder):
     @frozen.setter
     def frozen(self, value):
         self.features.trainable = not value
+        for name in self._constant:
+            self.features.get_layer(name).trainable = False
 
     def encode_times(self, snippets, training=None):
         """Tokens at each time of a snippet.

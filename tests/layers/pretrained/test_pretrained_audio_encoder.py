@@ -77,6 +77,15 @@ def test_what_comes_later_changes_nothing_earlier(normal):
     assert differ(after[:, 1], before[:, 1])
 
 
+def test_what_whisper_never_trains_stays_as_it_is():
+    encoder = PretrainedAudioEncoder(small_kerashub.whisper(), 20)
+    assert not encoder.trainable_weights
+    encoder.frozen = False
+    constant = {id(w) for w in encoder.non_trainable_weights}
+    positions = encoder.features.get_layer("encoder_position_embedding")
+    assert constant == {id(w) for w in positions.weights}
+
+
 @pytest.mark.any_backend
 def test_a_model_of_images_is_refused():
     with pytest.raises(ValueError, match="ViTBackbone with inputs"):
