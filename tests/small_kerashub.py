@@ -166,7 +166,7 @@ def gpt2(**settings):
             "num_heads": 2,
             "hidden_dim": 8,
             "intermediate_dim": 16,
-            "max_sequence_length": 64,
+            "max_sequence_length": 128,
             **settings,
         }
     )

@@ -73,6 +73,15 @@ def parts():
     )
 
 
+def save_presets(folder, given=None):
+    """Saves each of `parts()` as a preset of KerasHub; their folders."""
+    given = given or parts()
+    for name, (backbone, companion) in given.items():
+        backbone.save_to_preset(str(folder / name))
+        companion.save_to_preset(str(folder / name))
+    return {name: str(folder / name) for name in given}
+
+
 def build_task(**settings):
     task = MirasolCausalLM.from_pretrained_parts(
         **{**parts(), "sequence_length": 24, **SETTINGS, **settings}

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import pytest
 import small_models
+import small_parts
 from docstrings import run_example
+from keras_hub.src.utils import preset_utils
 from media_files import write_media
 from pretrained import build_pretrainer
 from test_project import NAMESPACES
@@ -32,6 +34,13 @@ NEEDS = {
     "apache_beam": ["write_records_with_beam"],
     "tensorflow_io": ["mask_mels"],
     "matplotlib": ["keras_mirasol.visualization"],
+}
+
+# Presets that would be downloaded, and the small models in their place.
+PRESETS = {
+    "dinov2_small": "video",
+    "whisper_tiny_en": "audio",
+    "gpt2_base_en": "text",
 }
 
 
@@ -88,6 +97,7 @@ def files(tmp_path_factory):
         manifest, folder / "records", preprocessor()
     )
     build_pretrainer(preprocessor()).save_to_preset(str(folder / "pretrained"))
+    small_parts.save_presets(folder)
     return folder
 
 
@@ -141,12 +151,16 @@ class Given(dict):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example_runs_as_it_stands(name, files, tmp_path):
+def test_example_runs_as_it_stands(name, files, tmp_path, monkeypatch):
     code = EXAMPLES[name]
     for package, marks in NEEDS.items():
         if any(mark in code for mark in marks):
             pytest.importorskip(package)
     folder = tmp_path / "here"
     shutil.copytree(files, folder)
+    for preset, stand_in in PRESETS.items():
+        monkeypatch.setitem(
+            preset_utils.BUILTIN_PRESETS, preset, {"kaggle_handle": stand_in}
+        )
     with contextlib.chdir(folder):
         run_example(code, Given())

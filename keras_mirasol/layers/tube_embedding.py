@@ -102,6 +102,78 @@ class TubeEmbedding(keras.layers.Layer):
             ops.array(self.centres, "float32")
         )
 
+    def inflate(self, kernel, bias=None):
+        """Takes over the patch embedding of a trained model of images.
+
+        Each tube gets the patches' weights, resized to its height and width
+        and spread evenly over its frames: where nothing moves, a tube of the
+        patches' size embeds what they embed ("TubeViT", section 3.2, after
+        "I3D", arXiv 1705.07750).
+
+        Args:
+            kernel: array `(height, width, channels, dim)`, the kernel of the
+                convolution that cuts an image into patches, such as
+                `vit.get_layer("vit_patching_and_embedding")
+                .patch_embedding.kernel`.
+            bias: array `(dim,)`. Defaults to `None`, zeros.
+
+        Raises:
+            ValueError: if the kernel is for other channels or another width,
+                or the layer is not built.
+
+        Example:
+        ```python
+        encoder = keras_mirasol.layers.VideoEncoder(
+            2, [{"kernel": (2, 8, 8)}], dim=64, num_layers=2, num_heads=4
+        )
+        encoder.build((None, None, 32, 32, 3))
+        patches = keras.layers.Conv2D(64, kernel_size=16, strides=16)
+        patches.build((None, 32, 32, 3))
+        encoder.embedding.inflate(patches.kernel, patches.bias)
+        ```
+        """
+        height, width, *rest = kernel.shape
+        channels = self._channels()
+        if rest != [channels, self.dim]:
+            raise ValueError(
+                "The kernel of patches must have the shape (height, width, "
+                f"channels, dim) with {channels} channels and a dim of "
+                f"{self.dim}. Received: shape {tuple(kernel.shape)}"
+            )
+        for tube, projection in zip(self.tubes, self.projections, strict=True):
+            time, *size = tube["kernel"]
+            images = ops.transpose(ops.convert_to_tensor(kernel), (3, 0, 1, 2))
+            resized = ops.image.resize(
+                images,
+                size,
+                interpolation="bilinear",
+                antialias=True,
+                data_format="channels_last",
+            )
+            # What is even over a patch is embedded alike at every size.
+            area = math.prod(size)
+            resized = resized * (height * width / area)
+            of_patch, of_tube = (
+                ops.sum(x, axis=(1, 2), keepdims=True)
+                for x in (images, resized)
+            )
+            resized = resized + (of_patch - of_tube) / area
+            tubes = ops.repeat(resized[:, None] / time, time, axis=1)
+            projection.kernel.assign(
+                ops.transpose(ops.reshape(tubes, (self.dim, -1)))
+            )
+            projection.bias.assign(
+                ops.zeros(self.dim) if bias is None else bias
+            )
+
+    def _channels(self):
+        if not self.built:
+            raise ValueError(
+                "Build the layer first, with `build(x_shape)` or by a call."
+            )
+        tube, projection = self.tubes[0], self.projections[0]
+        return projection.kernel.shape[0] // math.prod(tube["kernel"])
+
     def compute_output_shape(self, x_shape):
         count = sum(
             math.prod(grid) for grid in tube_grids(self.tubes, x_shape[1:4])

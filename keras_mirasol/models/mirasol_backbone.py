@@ -474,6 +474,9 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
 
         Example:
         ```python
+        task = keras_mirasol.models.MirasolCausalLM.from_pretrained_parts(
+            video="dinov2_small", audio="whisper_tiny_en", text="gpt2_base_en"
+        )
         task.backbone.enable_lora_of_parts(rank=8)
         task.compile(learning_rate=2e-4)
         ```

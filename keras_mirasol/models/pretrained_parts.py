@@ -184,7 +184,16 @@ class PretrainedParts:
 
         Returns:
             A `MirasolCausalLMPreprocessor`.
+
+        Raises:
+            ValueError: if the language model reads no texts of that length.
         """
+        longest = getattr(self.text.backbone, "max_sequence_length", None)
+        if longest is not None and sequence_length > longest:
+            raise ValueError(
+                f"{self.text.source} reads at most {longest} tokens. Received: "
+                f"sequence_length={sequence_length}. Use one at most as large."
+            )
         return preprocessor_class(
             video_converter=self.video_converter,
             audio_converter=self.audio_converter,

@@ -135,3 +135,50 @@ def test_tube_that_does_not_fit_is_named(tube):
 def test_tubes_that_are_none(tubes, match):
     with pytest.raises(ValueError, match=match):
         TubeEmbedding(8, tubes)
+
+
+def _tokens_before_the_norm(layer, x):
+    """What the tubes are projected to."""
+    return [
+        convolved(x, tube, projection)
+        for tube, projection in zip(layer.tubes, layer.projections, strict=True)
+    ]
+
+
+def test_inflated_tubes_embed_a_still_image_as_its_patches(normal):
+    patches = keras.layers.Conv2D(8, kernel_size=4, strides=4)
+    patches.build((None, 8, 8, 3))
+    randomize(patches)
+    layer = TubeEmbedding(8, [{"kernel": (2, 4, 4)}, {"kernel": (1, 4, 4)}])
+    layer.build((None, 2, 8, 8, 3))
+    layer.inflate(patches.kernel, patches.bias)
+    image = normal(3, 8, 8, 3)
+    own = ops.convert_to_numpy(patches(image)).reshape(3, 4, 8)
+    still = np.stack([image, image], axis=1)
+    together, one_by_one = _tokens_before_the_norm(layer, still)
+    assert_close(together, own)
+    assert_close(one_by_one, np.concatenate([own, own], axis=1))
+
+
+def test_inflated_tubes_of_other_sizes_embed_even_colours_alike(normal):
+    patches = keras.layers.Conv2D(8, kernel_size=4, strides=4)
+    patches.build((None, 8, 8, 3))
+    randomize(patches)
+    layer = TubeEmbedding(8, [{"kernel": (2, 8, 8)}, {"kernel": (1, 2, 4)}])
+    layer.build((None, 2, 8, 8, 3))
+    layer.inflate(patches.kernel)
+    patches.bias.assign(np.zeros(8))
+    colour = np.broadcast_to(normal(1, 1, 1, 1, 3), (1, 2, 8, 8, 3))
+    own = ops.convert_to_numpy(patches(colour[:, 0]))[0, 0, 0]
+    for tokens in _tokens_before_the_norm(layer, colour):
+        assert_close(tokens, np.broadcast_to(own, tokens.shape), atol=1e-4)
+
+
+@pytest.mark.any_backend
+def test_patches_of_another_width_are_not_inflated():
+    layer = TubeEmbedding(8, [{"kernel": (1, 4, 4)}])
+    with pytest.raises(ValueError, match="Build the layer first"):
+        layer.inflate(np.zeros((4, 4, 3, 8)))
+    layer.build((None, 1, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"3 channels and a dim of 8.*16\)"):
+        layer.inflate(np.zeros((4, 4, 3, 16)))

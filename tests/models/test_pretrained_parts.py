@@ -157,7 +157,7 @@ def test_lora_trains_few_weights_more_and_is_saved_with_the_preset(
     assert len(added) == 2 * 2 * 5
     assert all("lora" in weight.path for weight in added)
     for weight in added:
-        weight.assign(ops.ones_like(weight))
+        weight.assign(np.ones(weight.shape))
     task.save_to_preset(tmp_path)
     loaded = MirasolCausalLM.from_preset(tmp_path)
     x, _, _ = task.preprocessor({**clips, **TEXTS})
@@ -175,10 +175,7 @@ def test_lora_without_pretrained_parts_is_refused():
 def presets(parts, tmp_path_factory):
     """Each part as a preset of KerasHub."""
     folder = tmp_path_factory.mktemp("presets")
-    for name, (backbone, companion) in parts.items():
-        backbone.save_to_preset(str(folder / name))
-        companion.save_to_preset(str(folder / name))
-    return {name: str(folder / name) for name in parts}
+    return small_parts.save_presets(folder, parts)
 
 
 @pytest.mark.any_backend
@@ -235,6 +232,14 @@ def test_parts_have_settings_of_their_own(parts):
     )
     assert backbone.video_encoder.num_tokens == 3
     assert len(backbone.text_decoder.gates) == 1
+
+
+@pytest.mark.any_backend
+def test_texts_longer_than_the_language_model_reads_are_refused(parts):
+    with pytest.raises(ValueError, match="at most 128 tokens.*129"):
+        MirasolCausalLM.from_pretrained_parts(
+            **parts, **small_parts.SETTINGS, sequence_length=129
+        )
 
 
 @pytest.mark.any_backend
