@@ -19,6 +19,12 @@ SETTINGS = dict(
     combiner_num_layers=1,
     latent_num_layers=1,
 )
+# Presets that would be downloaded, and which part stands in for each.
+STAND_INS = {
+    "dinov2_small": "video",
+    "whisper_tiny_en": "audio",
+    "gpt2_base_en": "text",
+}
 # Of parts, to be trained themselves.
 ALL_TRAINED = dict(
     video_settings={"pooling": None, "frozen": False},

@@ -36,13 +36,6 @@ NEEDS = {
     "matplotlib": ["keras_mirasol.visualization"],
 }
 
-# Presets that would be downloaded, and the small models in their place.
-PRESETS = {
-    "dinov2_small": "video",
-    "whisper_tiny_en": "audio",
-    "gpt2_base_en": "text",
-}
-
 
 def examples():
     """The code of every example, by the name that it documents."""
@@ -158,7 +151,7 @@ def test_example_runs_as_it_stands(name, files, tmp_path, monkeypatch):
             pytest.importorskip(package)
     folder = tmp_path / "here"
     shutil.copytree(files, folder)
-    for preset, stand_in in PRESETS.items():
+    for preset, stand_in in small_parts.STAND_INS.items():
         monkeypatch.setitem(
             preset_utils.BUILTIN_PRESETS, preset, {"kaggle_handle": stand_in}
         )

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import small_parts
 from packaging.requirements import Requirement
 
 import keras_mirasol
@@ -156,6 +157,15 @@ def test_constraints_lie_within_the_ranges_of_the_project():
             assert requirement.specifier.contains(pins[requirement.name])
 
 
+# Nothing is downloaded.
+STAND_INS = f"""
+from keras_hub.src.utils import preset_utils
+
+for name, folder in {small_parts.STAND_INS}.items():
+    preset_utils.BUILTIN_PRESETS[name] = {{"kaggle_handle": folder}}
+"""
+
+
 class TestReadme:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -198,8 +208,9 @@ class TestReadme:
             (tmp_path / f"{split}.jsonl").write_text(corpus.read_text())
         clip = tmp_path / "media" / "000000.mp4"
         (tmp_path / "dog.mp4").write_bytes(clip.read_bytes())
+        small_parts.save_presets(tmp_path)
         script = tmp_path / "readme.py"
-        script.write_text("\n".join(code_blocks(self.text)))
+        script.write_text("\n".join([STAND_INS, *code_blocks(self.text)]))
         run_python(script, cwd=tmp_path)
         assert (tmp_path / "mine" / "config.json").exists()
 
