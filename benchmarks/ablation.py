@@ -439,6 +439,8 @@ def table(result):
 def spread(values):
     """The mean, and how far the values lie from it at most."""
     mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.3f}"
     return f"{mean:.3f} ± {max(abs(value - mean) for value in values):.3f}"
 
 
