@@ -5,6 +5,7 @@ import json
 import keras
 import keras_hub
 
+from keras_mirasol.layers.pretrained.source import object_and_source
 from keras_mirasol.models.mirasol_backbone import MirasolBackbone
 from keras_mirasol.models.shipped_presets import ShippedPresets
 from keras_mirasol.preprocessing.graph import in_graph
@@ -59,11 +60,7 @@ class PretrainedAudioConverter(ShippedPresets, keras_hub.layers.AudioConverter):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(converter, dict):
-            converter = keras.saving.deserialize_keras_object(converter)
-        self._source = json.dumps(
-            keras.saving.serialize_keras_object(converter)
-        )
+        converter, self._source = object_and_source(converter)
         self.sampling_rate = converter.sampling_rate
         self.makes_spectrograms = hasattr(converter, "stride")
         if self.makes_spectrograms:

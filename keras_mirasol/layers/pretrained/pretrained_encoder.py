@@ -5,7 +5,7 @@ import json
 import keras
 from keras import ops
 
-from keras_mirasol.layers.pretrained.source import backbone_and_source
+from keras_mirasol.layers.pretrained.source import object_and_source
 from keras_mirasol.layers.recomputation import recomputed
 from keras_mirasol.layers.snippet_encoder import SnippetEncoder
 from keras_mirasol.layers.token_summary import AttentionSummary
@@ -53,7 +53,7 @@ class PretrainedEncoder(SnippetEncoder):
             raise ValueError(
                 f"`pooling` must be one of {POOLINGS}. Received: {pooling!r}"
             )
-        backbone, self._source = backbone_and_source(backbone)
+        backbone, self._source = object_and_source(backbone)
         self.features = tower(backbone)
         # Such as Whisper's sinusoids.
         self._constant = [

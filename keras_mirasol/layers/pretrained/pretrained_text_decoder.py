@@ -9,7 +9,7 @@ from keras import ops
 from keras_mirasol.layers.clip_reader import ClipReader
 from keras_mirasol.layers.pretrained.gated_attention import GatedAttention
 from keras_mirasol.layers.pretrained.language_blocks import LanguageBlocks
-from keras_mirasol.layers.pretrained.source import backbone_and_source
+from keras_mirasol.layers.pretrained.source import object_and_source
 from keras_mirasol.layers.recomputation import recomputed
 
 
@@ -85,7 +85,7 @@ class PretrainedTextDecoder(ClipReader):
         **kwargs,
     ):
         super().__init__(memory_dim, **kwargs)
-        backbone, self._source = backbone_and_source(backbone)
+        backbone, self._source = object_and_source(backbone)
         self._blocks = LanguageBlocks(backbone)
         self.blocks = self._blocks.layers
         self.norm = self._blocks.norm

@@ -1,4 +1,4 @@
-"""Models of KerasHub as arguments of layers."""
+"""Models and converters of KerasHub as arguments of layers."""
 
 import json
 
@@ -8,23 +8,23 @@ import keras
 _NOT_SAVED = ("build_config", "compile_config")
 
 
-def backbone_and_source(backbone):
-    """A model, and what a layer's configuration says of it.
+def object_and_source(given):
+    """A model or converter, and what a layer's configuration says of it.
 
     Args:
-        backbone: a `keras_hub.models.Backbone`, or what
+        given: a model or converter of KerasHub, or what
             `keras.saving.serialize_keras_object()` makes of one.
 
     Returns:
-        A pair of the model and a str in JSON: of a dict, Keras would track
+        A pair of the object and a str in JSON: of a dict, Keras would track
         the entries.
     """
-    if isinstance(backbone, dict):
-        source = backbone
-        backbone = keras.saving.deserialize_keras_object(source)
+    if isinstance(given, dict):
+        source = given
+        given = keras.saving.deserialize_keras_object(source)
     else:
-        source = keras.saving.serialize_keras_object(backbone)
-    return backbone, json.dumps(_saved(source))
+        source = keras.saving.serialize_keras_object(given)
+    return given, json.dumps(_saved(source))
 
 
 def _saved(config):
