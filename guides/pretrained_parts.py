@@ -195,6 +195,8 @@ A snippet is half a second, the shortest event of these clips. Of its frames a
 model of images sees each by itself; `PretrainedVideoEncoder` averages them
 over the snippet, token by token. `video_settings={"pooling": None}` keeps the
 tokens of all frames instead, and `"attention"` learns how to sum them up. The
+Combiner makes one joint token of a snippet, which what is seen and what is
+heard must share: that binds them, and of a clip as short it is enough. The
 report lists both sides: what is taken, what is new and trained, and which
 layers of the models are left behind, as nothing here asks them for anything.
 """
@@ -204,7 +206,7 @@ task = keras_mirasol.models.MirasolCausalLM.from_pretrained_parts(
     snippet_seconds=0.5,
     frames_per_snippet=2,
     image_size=224 if DOWNLOAD else None,
-    num_joint_tokens=2,
+    num_joint_tokens=1,
     hidden_dim=384 if DOWNLOAD else DIM,
     num_heads=4,
     combiner_num_layers=1,
@@ -309,7 +311,7 @@ here on.
 task.backbone.combiner.trainable = False
 task.backbone.text_decoder.frozen = DOWNLOAD
 print(f"{num_trained():,} of {task.count_params():,} numbers are trained")
-history = train(whole["train"], 1 if FAST else 16, 8, 28, learning_rate=2e-3)
+history = train(whole["train"], 1 if FAST else 12, 8, 14, learning_rate=2e-3)
 
 """
 ## Does it use both?
