@@ -25,3 +25,15 @@ def answered(lines, answers):
         {**line, "answer": answer}
         for line, answer in zip(lines, answers, strict=True)
     ]
+
+
+def write_next_qa(folder, clips):
+    """Files of NExT-QA about clips, with one question for each."""
+    columns = "video,frame_count,width,height,question,answer,qid,type"
+    rows = [
+        f"{clip},1,64,64,what is seen,{number % 5},{number},DO,a,b,c,d,e"
+        for number, clip in enumerate(clips)
+    ]
+    for split in ("train", "val", "test"):
+        text = "\n".join([f"{columns},a0,a1,a2,a3,a4", *rows, ""])
+        write(folder, f"{split}.csv", text)

@@ -38,82 +38,86 @@ def run(code, folder):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+PAIRS = [
+    # Words of the dictionary, and one that it lacks.
+    ("dog", "dog"),
+    ("dog", "cat"),
+    ("dog", "ball"),
+    ("dog", "xyz"),
+    # Each word of the one is in the other, but not the other way round.
+    ("dog ball", "dog"),
+    # What is like nothing does not count.
+    ("dog xyz", "dog"),
+    # A cat for a dog, and a ball for a ball.
+    ("dog ball", "cat ball"),
+    ("xyz", "dog"),
+    ("", "dog"),
+    # The nearest of two references.
+    (["ball", "cat"], "dog"),
+]
+THRESHOLDS = [0.0, 0.5, 0.9]
+CODE = f"""
+from keras_mirasol.metrics import WUPS, lemmas_of
+
+pairs = {PAIRS!r}
+scores = {{
+    threshold: [WUPS(threshold).of_answer(*pair) for pair in pairs]
+    for threshold in {THRESHOLDS}
+}}
+metric = WUPS(0.0)
+metric.update_state(["dog", ["cat", "dog"]], ["dog", "ball"])
+metric.update_state(["dog"], ["cat"])
+tags = dict(dogs="NNS", the="DT", running="NN", xyz="JJ")
+nltk.pos_tag = lambda words: [(word, tags[word.lower()]) for word in words]
+lemmas = lemmas_of("the Dogs running xyz")
+print(json.dumps([scores, float(metric.result()), lemmas]))
+"""
+
+
 @pytest.fixture(scope="module")
-def wordnet(tmp_path_factory):
-    return small_wordnet.write(tmp_path_factory.mktemp("nltk"))
+def found(tmp_path_factory):
+    """Scores by threshold and pair, the mean of three, and lemmas."""
+    return run(CODE, small_wordnet.write(tmp_path_factory.mktemp("nltk")))
 
 
-def scores(pairs, threshold, folder):
-    return run(
-        "from keras_mirasol.metrics import WUPS\n"
-        f"metric = WUPS({threshold})\n"
-        f"print(json.dumps([metric.of_answer(*p) for p in {pairs!r}]))",
-        folder,
-    )
+def scores_of(found, threshold, first, count):
+    return found[0][str(threshold)][first : first + count]
 
 
 @needs_nltk
-def test_similarities_are_those_of_the_tree_of_words(wordnet):
-    pairs = [("dog", "dog"), ("dog", "cat"), ("dog", "ball"), ("dog", "xyz")]
+def test_similarities_are_those_of_the_tree_of_words(found):
     expected = [1.0, DOG_CAT, DOG_BALL, 0.0]
-    assert scores(pairs, 0.0, wordnet) == pytest.approx(expected)
+    assert scores_of(found, 0.0, 0, 4) == pytest.approx(expected)
 
 
 @needs_nltk
-def test_below_the_threshold_a_tenth_counts(wordnet):
-    pairs = [("dog", "dog"), ("dog", "cat"), ("dog", "ball")]
+def test_below_the_threshold_a_tenth_counts(found):
     expected = [1.0, 0.1 * DOG_CAT, 0.1 * DOG_BALL]
-    assert scores(pairs, 0.9, wordnet) == pytest.approx(expected)
+    assert scores_of(found, 0.9, 0, 3) == pytest.approx(expected)
     expected = [1.0, DOG_CAT, 0.1 * DOG_BALL]
-    assert scores(pairs, 0.5, wordnet) == pytest.approx(expected)
+    assert scores_of(found, 0.5, 0, 3) == pytest.approx(expected)
 
 
 @needs_nltk
-def test_words_multiply_and_those_like_none_are_left_out(wordnet):
-    pairs = [
-        # Each word of the one is in the other, but not the other way round.
-        ("dog ball", "dog"),
-        # "xyz" is like nothing, and does not count.
-        ("dog xyz", "dog"),
-        # Both ways: a cat for a dog, and a ball.
-        ("dog ball", "cat ball"),
-        ("xyz", "dog"),
-        ("", "dog"),
-    ]
+def test_words_multiply_and_those_like_none_are_left_out(found):
     expected = [DOG_BALL, 1.0, DOG_CAT, 0.0, 0.0]
-    assert scores(pairs, 0.0, wordnet) == pytest.approx(expected)
+    assert scores_of(found, 0.0, 4, 5) == pytest.approx(expected)
 
 
 @needs_nltk
-def test_of_several_references_the_nearest_counts(wordnet):
-    assert scores([(["ball", "cat"], "dog")], 0.0, wordnet) == pytest.approx(
-        [DOG_CAT]
-    )
+def test_of_several_references_the_nearest_counts(found):
+    assert scores_of(found, 0.0, 9, 1) == pytest.approx([DOG_CAT])
 
 
 @needs_nltk
-def test_the_metric_is_the_mean_over_answers(wordnet):
-    mean = run(
-        "from keras_mirasol.metrics import WUPS\n"
-        "metric = WUPS(0.0)\n"
-        'metric.update_state(["dog", ["cat", "dog"]], ["dog", "ball"])\n'
-        'metric.update_state(["dog"], ["cat"])\n'
-        "print(json.dumps(float(metric.result())))",
-        wordnet,
-    )
-    assert mean == pytest.approx((1 + DOG_BALL + DOG_CAT) / 3)
+def test_the_metric_is_the_mean_over_answers(found):
+    assert found[1] == pytest.approx((1 + DOG_BALL + DOG_CAT) / 3)
 
 
 @needs_nltk
-def test_lemmas_are_of_the_part_of_speech_or_stems_or_the_word(wordnet):
-    code = (
-        "tags = dict(dogs='NNS', the='DT', running='NN', xyz='JJ')\n"
-        "nltk.pos_tag = lambda words: [(w, tags[w.lower()]) for w in words]\n"
-        "from keras_mirasol.metrics import lemmas_of\n"
-        'print(json.dumps(lemmas_of("the Dogs running xyz")))'
-    )
+def test_lemmas_are_of_the_part_of_speech_or_stems_or_the_word(found):
     # "running" is no noun of this dictionary, and its stem "run" is.
-    assert run(code, wordnet) == ["the", "dog", "run", "xyz"]
+    assert found[2] == ["the", "dog", "run", "xyz"]
 
 
 @needs_nltk
