@@ -1,6 +1,7 @@
 """Miniatures of benchmarks, in the layout of their true files."""
 
 import json
+import shutil
 
 
 def write(folder, name, value):
@@ -37,3 +38,38 @@ def write_next_qa(folder, clips):
     for split in ("train", "val", "test"):
         text = "\n".join([f"{columns},a0,a1,a2,a3,a4", *rows, ""])
         write(folder, f"{split}.csv", text)
+
+
+def write_for_examples(folder, clip):
+    """Folders of all benchmarks, as examples in docstrings name them.
+
+    Args:
+        folder: path. Where they go.
+        clip: path of a media file, the clip of what is asked.
+    """
+    for name in (
+        *("videos", "vidor", "Videos", "clips"),
+        *("msrvtt_qa", "activitynet_qa/dataset", "nextqa", "nextoe"),
+        *("MUSIC-AVQA/data/json", "Daily-Omni", "WorldSense", "vggsound"),
+        *("annotations", "lists"),
+    ):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(clip, folder / "videos" / "video7010.mp4")
+    item = {
+        "id": 1,
+        "video_id": 7010,
+        "question": "what is seen?",
+        "answer": "dog",
+    }
+    for split in ("train", "test"):
+        write(folder, f"msrvtt_qa/{split}_qa.json", [item])
+    for name in ("q", "a"):
+        write(folder, f"activitynet_qa/dataset/train_{name}.json", [])
+    write_next_qa(folder / "nextqa", [])
+    write_next_qa(folder / "nextoe", [])
+    write(folder, "MUSIC-AVQA/data/json/avqa-train.json", [])
+    write(folder, "Daily-Omni/qa.json", [])
+    write(folder, "WorldSense/worldsense_qa.json", {})
+    write(folder, "vggsound/vggsound.csv", "")
+    write(folder, "annotations/EPIC_Sounds_train.csv", "annotation_id\n")
+    write(folder, "lists/my_train.txt", "")

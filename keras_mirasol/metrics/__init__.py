@@ -6,7 +6,6 @@ from keras_mirasol.metrics.joint_token_spread import JointTokenSpread
 from keras_mirasol.metrics.label_metrics import MeanAUC
 from keras_mirasol.metrics.label_metrics import MeanAveragePrecision
 from keras_mirasol.metrics.label_metrics import MeanClassAccuracy
-from keras_mirasol.metrics.wordnet import lemmas_of
 from keras_mirasol.metrics.wups import WUPS
 
 __all__ = [
@@ -17,5 +16,4 @@ __all__ = [
     "MeanAveragePrecision",
     "MeanClassAccuracy",
     "exact_match",
-    "lemmas_of",
 ]

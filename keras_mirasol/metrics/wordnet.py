@@ -65,21 +65,6 @@ def lemmas_of(text):
 
     A word that WordNet has in no such form is cut to its stem if WordNet has
     that, and stays as it is otherwise.
-
-    Args:
-        text: str.
-
-    Returns:
-        A tuple of strings, in lower case.
-
-    Raises:
-        ImportError: if NLTK is not there.
-        ValueError: if WordNet or NLTK's tagger is not there.
-
-    Example:
-    ```python
-    keras_mirasol.metrics.lemmas_of("the dogs")  # Needs WordNet.
-    ```
     """
     from nltk import pos_tag
 

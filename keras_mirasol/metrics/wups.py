@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from keras_mirasol.metrics.wordnet import lemmas_of
 from keras_mirasol.metrics.wordnet import similarity
 from keras_mirasol.metrics.wordnet import words_of
 
@@ -26,10 +27,14 @@ class WUPS(keras.metrics.Mean):
     to nothing but synonyms does. Of several references the nearest counts.
 
     It needs NLTK with WordNet: `pip install nltk` and `python -m
-    nltk.downloader wordnet`.
+    nltk.downloader wordnet`; with `stop_words` also the tagger
+    `averaged_perceptron_tagger_eng`.
 
     Args:
         threshold: float from 0 to 1. Defaults to `0.9`.
+        stop_words: sequence of strings. Words to leave out, in the form that
+            a dictionary has them in, to which all words are brought then.
+            Defaults to `None`: words are as they stand.
         name: str. Defaults to `None`, `"wups"` and the threshold.
         **kwargs: see `keras.metrics.Mean`.
 
@@ -38,18 +43,19 @@ class WUPS(keras.metrics.Mean):
 
     Example:
     ```python
-    metric = keras_mirasol.metrics.WUPS(threshold=0.0)
-    metric.update_state(["a dog"], ["a cat"])  # Needs WordNet.
+    metric = keras_mirasol.metrics.WUPS(threshold=0.0, stop_words=["a"])
+    metric.name  # "wups_0"
     ```
     """
 
-    def __init__(self, threshold=0.9, name=None, **kwargs):
+    def __init__(self, threshold=0.9, stop_words=None, name=None, **kwargs):
         if not 0 <= threshold <= 1:
             raise ValueError(
                 f"`threshold` must be from 0 to 1. Received: {threshold}"
             )
         super().__init__(name=name or f"wups_{threshold:g}", **kwargs)
         self.threshold = threshold
+        self.stop_words = None if stop_words is None else set(stop_words)
 
     def update_state(self, references, answers):
         """Adds answers.
@@ -84,11 +90,18 @@ class WUPS(keras.metrics.Mean):
         """
         if isinstance(references, str):
             references = [references]
-        words = words_of(answer)
+        words = self.words(answer)
         return max(
             min(self._product(words, others), self._product(others, words))
-            for others in map(words_of, references)
+            for others in map(self.words, references)
         )
+
+    def words(self, text):
+        """The words of a text that count, a list of strings."""
+        if self.stop_words is not None:
+            words = lemmas_of(text)
+            text = " ".join(w for w in words if w not in self.stop_words)
+        return words_of(text)
 
     def _product(self, words, others):
         nearest = [
@@ -104,4 +117,9 @@ class WUPS(keras.metrics.Mean):
         return value if value >= self.threshold else 0.1 * value
 
     def get_config(self):
-        return {**super().get_config(), "threshold": self.threshold}
+        stop_words = self.stop_words and sorted(self.stop_words)
+        return {
+            **super().get_config(),
+            "threshold": self.threshold,
+            "stop_words": stop_words,
+        }

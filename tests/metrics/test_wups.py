@@ -57,7 +57,7 @@ PAIRS = [
 ]
 THRESHOLDS = [0.0, 0.5, 0.9]
 CODE = f"""
-from keras_mirasol.metrics import WUPS, lemmas_of
+from keras_mirasol.metrics import WUPS
 
 pairs = {PAIRS!r}
 scores = {{
@@ -69,7 +69,7 @@ metric.update_state(["dog", ["cat", "dog"]], ["dog", "ball"])
 metric.update_state(["dog"], ["cat"])
 tags = dict(dogs="NNS", the="DT", running="NN", xyz="JJ")
 nltk.pos_tag = lambda words: [(word, tags[word.lower()]) for word in words]
-lemmas = lemmas_of("the Dogs running xyz")
+lemmas = WUPS(stop_words=["the"]).words("the Dogs running xyz")
 print(json.dumps([scores, float(metric.result()), lemmas]))
 """
 
@@ -115,9 +115,10 @@ def test_the_metric_is_the_mean_over_answers(found):
 
 
 @needs_nltk
-def test_lemmas_are_of_the_part_of_speech_or_stems_or_the_word(found):
-    # "running" is no noun of this dictionary, and its stem "run" is.
-    assert found[2] == ["the", "dog", "run", "xyz"]
+def test_words_are_in_their_dictionary_form_without_stop_words(found):
+    # "running" is no noun of this dictionary, and its stem "run" is; "xyz" is
+    # in no form there.
+    assert found[2] == ["dog", "run", "xyz"]
 
 
 @needs_nltk
@@ -141,9 +142,10 @@ def test_says_how_to_get_nltk_where_it_is_not(monkeypatch):
 def test_has_a_name_for_its_threshold_and_comes_back_of_its_config():
     assert WUPS().name == "wups_0.9"
     assert WUPS(0).name == "wups_0"
-    metric = WUPS(0.5, name="near")
+    metric = WUPS(0.5, ["the", "a"], name="near")
     again = WUPS.from_config(metric.get_config())
     assert (again.threshold, again.name) == (0.5, "near")
+    assert again.stop_words == {"a", "the"}
 
 
 def test_refuses_what_is_no_threshold_and_answers_that_do_not_pair():

@@ -33,6 +33,24 @@ class Benchmark:
 
     Raises:
         ValueError: if there is no such folder.
+
+    Example:
+    ```python
+    class Dogs(keras_mirasol.evaluation.Benchmark):
+        name = "Dogs"
+        splits = ("test",)
+
+        def read(self, split):
+            yield {
+                "id": 1,
+                "names": ["dog"],
+                "prompt": "what is heard?",
+                "response": "bark",
+            }
+
+
+    Dogs(annotations=".", media=".").lines("test")  # About dog.mp4.
+    ```
     """
 
     name = ""

@@ -7,7 +7,6 @@ from keras_mirasol.evaluation.benchmarks.next_qa import types_of
 from keras_mirasol.evaluation.benchmarks.official_files import read_csv
 from keras_mirasol.evaluation.benchmarks.official_files import read_json
 from keras_mirasol.metrics import WUPS
-from keras_mirasol.metrics import lemmas_of
 
 # Counts and yes or no: right to the letter, or wrong.
 _EXACT = ("DC", "DB")
@@ -81,23 +80,10 @@ class NExTOE(Benchmark):
 
     def measures(self, answered, mode):
         stop_words = self._stop_words()
-
-        def prepared(text):
-            words = [word for word in lemmas_of(text) if word not in stop_words]
-            return " ".join(words)
-
         scores = {}
         for threshold in (0.0, 0.9):
-            metric = WUPS(threshold)
-            of_lines = [
-                _score(
-                    metric,
-                    line["type"],
-                    list(map(prepared, line["references"])),
-                    prepared(line["answer"]),
-                )
-                for line in answered
-            ]
+            metric = WUPS(threshold, stop_words)
+            of_lines = [_score(metric, line) for line in answered]
             scores[metric.name] = sum(of_lines) / len(of_lines)
         return scores
 
@@ -118,7 +104,8 @@ class NExTOE(Benchmark):
         return by_video
 
 
-def _score(metric, kind, references, answer):
-    if kind in _EXACT:
-        return float(answer in references)
-    return metric.of_answer(references, answer)
+def _score(metric, line):
+    if line["type"] in _EXACT:
+        words = metric.words(line["answer"])
+        return float(words in map(metric.words, line["references"]))
+    return metric.of_answer(line["references"], line["answer"])
