@@ -70,7 +70,9 @@ def generated(task, lines, batch_size, without):
     for batch, full in _batches(groups, batch_size):
         answers = task.generate(
             {
-                **_load(full, task.preprocessor, without),
+                **_load(
+                    [group[0] for group in full], task.preprocessor, without
+                ),
                 "prompts": [
                     [line["prompt"] for line in group]
                     + [""] * (most - len(group))
@@ -102,7 +104,7 @@ def scored(task, lines, batch_size, without):
     """
     for batch, full in _batches(lines, batch_size):
         scores = task.score_choices(
-            _load([[line] for line in full], task.preprocessor, without),
+            _load(full, task.preprocessor, without),
             [line["prompt"] for line in full],
             [line["choices"] for line in full],
         )
@@ -123,12 +125,16 @@ def _batches(items, batch_size):
         yield batch, batch + batch[-1:] * (batch_size - len(batch))
 
 
-def _load(groups, preprocessor, without):
-    """Clips of a batch, as lists; `None` where one lacks a modality."""
+def _load(lines, preprocessor, without):
+    """Clips of lines, as a batch; `None` where one lacks a modality."""
     if set(MODALITIES) <= set(without):
         return dict.fromkeys(_KEYS.values())
     settings = preprocessor.clip_settings
-    clips = [load_clip(group[0], **settings) for group in groups]
+    clips = [None] * len(lines)
+    for group in group_lines(lines):
+        clip = load_clip(next(iter(group.values())), **settings)
+        for number in group:
+            clips[number] = clip
     batch = {
         key: [clip.get(key) for clip in clips]
         for modality, key in _KEYS.items()
