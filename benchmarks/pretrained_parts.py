@@ -25,7 +25,8 @@ import statistics
 import time
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+# On CPUs five times as fast as JAX at convolutions channel by channel.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 from efficientnet_lite0 import efficientnet_lite0
@@ -44,20 +45,21 @@ from keras_mirasol import models
 
 PATH = RESULTS / "pretrained_parts.json"
 BUILD = Path("build/pretrained_parts")
-TEST_CLIPS = 100
-STEPS, CLIPS, TEXTS = 600, 8, 12
+# Of each four clips, and of each clip three texts.
+TEST_FILES = 100
+STEPS, CLIPS, TEXTS = 300, 32, 3
 LEARNING_RATE = 1e-3
-# One frame, in the middle of each half second; that is what a snippet is.
+# One frame, in the middle of half a second, which is a snippet and a clip.
 FRAME_RATE, AUDIO_FRAME_RATE = 2, 40
 # The nearest sizes at which each of them pads evenly.
 IMAGE_SIZES = {"pretrained": 97, "random": 97, "from scratch": 96}
 # What is measured: whose eyes, and how many clips there are to learn from.
 RUNS = [
-    ("pretrained", 40),
-    ("from scratch", 40),
-    ("from scratch", 400),
-    ("pretrained", 400),
-    ("random", 400),
+    ("pretrained", 160),
+    ("from scratch", 160),
+    ("from scratch", 1600),
+    ("pretrained", 1600),
+    ("random", 1600),
 ]
 DIM = 96
 
@@ -113,6 +115,11 @@ def build_task(eyes, lines):
         audio_frames_per_snippet=AUDIO_FRAME_RATE // FRAME_RATE,
         sequence_length=24,
     )
+    # Of sounds alone where frames must stay as the eyes know them.
+    key = "media" if eyes == "from scratch" else "audio"
+    preprocessor.adapt(
+        [{key: line["media"], "prompt": "", "response": ""} for line in lines]
+    )
     return models.MirasolCausalLM(
         models.MirasolBackbone(tokenizer.vocabulary_size(), **sizes),
         preprocessor,
@@ -163,7 +170,7 @@ def report():
 def table(runs):
     """The results as a table in Markdown: means over seeds."""
     lines = [
-        "| eyes | clips | seen | heard | fused | seeds |",
+        "| eyes | clips | seen | heard | both | seeds |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for eyes, num_clips in RUNS:
@@ -171,7 +178,7 @@ def table(runs):
         if of:
             shares = " | ".join(
                 f"{statistics.mean(r['exact_match'][kind] for r in of):.2f}"
-                for kind in ("seen", "heard", "fused")
+                for kind in ("seen", "heard", "both")
             )
             lines.append(f"| {eyes} | {num_clips} | {shares} | {len(of)} |")
     return "\n".join(lines)
@@ -195,9 +202,9 @@ def run_all(stamps, seeds):
     learned, unseen = photographs(stamps)
     most = max(num_clips for _, num_clips in RUNS)
     corpus = functools.cache(
-        lambda seed: write_corpus(BUILD / f"{seed}", learned, most, seed)
+        lambda seed: write_corpus(BUILD / f"{seed}", learned, most // 4, seed)
     )
-    held_out = write_corpus(BUILD / "test", unseen, TEST_CLIPS, seed=1001)
+    held_out = write_corpus(BUILD / "test", unseen, TEST_FILES, seed=1001)
     for seed in seeds:
         for eyes, num_clips in RUNS:
             key = {"eyes": eyes, "clips": num_clips, "seed": seed}
@@ -220,7 +227,7 @@ def run_all(stamps, seeds):
                         "steps": STEPS,
                         "batch": {"clips": CLIPS, "texts_of_a_clip": TEXTS},
                         "learning_rate": LEARNING_RATE,
-                        "test_clips": TEST_CLIPS,
+                        "test_clips": 4 * TEST_FILES,
                         "photographs": {
                             name: sum(map(len, of.values()))
                             for name, of in (

@@ -5,8 +5,9 @@ Photographs are the stamps of Tux Paint, in folders by kind, which
     apt-get install tuxpaint-stamps-default
 
 puts into `/usr/share/tuxpaint/stamps`. Sounds are those of sounding shapes:
-in each of four half seconds of a clip another thing is seen, and another sound
-heard. What is held out are photographs: other birds, other tools.
+in each of four half seconds of a file another thing is seen, and another sound
+heard. Each half second is a clip to ask about. What is held out are
+photographs: other birds, other tools.
 """
 
 from pathlib import Path
@@ -28,9 +29,12 @@ FOLDERS = {
     "tool": "household",
     "garment": "clothes",
 }
-PLACES = ("first", "second", "third", "last")
 SIZE = 128
-SLOT_FRAMES = sounding_shapes.FRAME_RATE // 2
+# As sounding shapes are rendered.
+FRAME_RATE, SAMPLING_RATE = 16, 16000
+# How long a clip is.
+SECONDS = 0.5
+SLOT_FRAMES = int(SECONDS * FRAME_RATE)
 
 
 def photographs(folder):
@@ -80,49 +84,50 @@ def _paper(rng):
     return (*(int(part) for part in rng.integers(60, 256, 3)), 255)
 
 
-def write_corpus(folder, images, num_clips, seed):
-    """Writes clips, and returns all that can be asked about them.
+def write_corpus(folder, images, num_files, seed):
+    """Writes files, and returns all that can be asked about their clips.
 
     Args:
         folder: path, to be made.
         images: dict from words to images, of `photographs()`.
-        num_clips: int.
-        seed: int. Clips of one seed and number are the same, whatever the
-            number of clips.
+        num_files: int. Each has four clips.
+        seed: int. Files of one seed and number are the same, however many.
 
     Returns:
-        A list of lines of a manifest.
+        A list of lines of a manifest, three a clip.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for index in range(num_clips):
+    for index in range(num_files):
         rng = np.random.default_rng((seed, index))
         scene = sounding_shapes.corpus_scene(index, seed=seed)
         words = [str(word) for word in rng.permutation(list(images))[:4]]
-        frames = [slot(rng.choice(images[word]), rng) for word in words]
+        chosen = [images[w][rng.integers(len(images[w]))] for w in words]
         path = folder / f"{index:05d}.mp4"
         write_clip(
             path,
-            np.concatenate(frames),
+            np.concatenate([slot(image, rng) for image in chosen]),
             sounding_shapes.render_audio(scene),
-            frame_rate=sounding_shapes.FRAME_RATE,
-            sampling_rate=sounding_shapes.SAMPLING_RATE,
+            frame_rate=FRAME_RATE,
+            sampling_rate=SAMPLING_RATE,
         )
-        sounds = [event.sound for event in scene.events]
-        lines += [
-            {"media": str(path), **question}
-            for question in questions(words, sounds)
-        ]
+        for place, (word, event) in enumerate(
+            zip(words, scene.events, strict=True)
+        ):
+            span = {"start": place * SECONDS, "end": (place + 1) * SECONDS}
+            lines += [
+                {"media": str(path), **span, **question}
+                for question in questions(word, event.sound)
+            ]
     return lines
 
 
-def questions(words, sounds):
+def questions(word, sound):
     """What is asked of a clip, of one modality and of both."""
-    for place, word, sound in zip(PLACES, words, sounds, strict=True):
-        for kind, prompt, response in (
-            ("seen", f"what is seen {place}?", word),
-            ("heard", f"what is heard {place}?", sound),
-            ("fused", f"what is seen while the {sound} is heard?", word),
-        ):
-            yield {"kind": kind, "prompt": prompt, "response": response}
+    for kind, prompt, response in (
+        ("seen", "what is seen?", word),
+        ("heard", "what is heard?", sound),
+        ("both", "what is seen and heard?", f"a {word} and a {sound}"),
+    ):
+        yield {"kind": kind, "prompt": prompt, "response": response}

@@ -39,7 +39,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import keras_hub
 import numpy as np
-import tensorflow as tf
 
 import keras_mirasol
 from keras_mirasol import visualization
@@ -148,6 +147,31 @@ def small_language(texts):
     )
 
 
+"""
+GPT-2 knows English from the start. The one here learns how questions of the
+corpus are put and answered, from their texts alone: it has seen no clip.
+"""
+
+
+def trained_on(texts, backbone, tokenizer):
+    """The pair, after some epochs of KerasHub's own training."""
+    language = keras_hub.models.GPT2CausalLM(
+        backbone,
+        keras_hub.models.GPT2CausalLMPreprocessor(
+            tokenizer, sequence_length=32
+        ),
+    )
+    language.compile(
+        keras.optimizers.AdamW(1e-3),
+        loss=keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        ),
+        weighted_metrics=[],
+    )
+    language.fit(texts, batch_size=128, epochs=2, verbose=2)
+    return backbone, tokenizer
+
+
 if DOWNLOAD:
     parts = {
         "video": "dinov2_small",
@@ -155,10 +179,13 @@ if DOWNLOAD:
         "text": "gpt2_base_en",
     }
 else:
+    # As the task will put them: a line break between prompt and response.
+    texts = [f"{line['prompt']}\n{line['response']}" for line in lines["train"]]
+    np.random.default_rng(0).shuffle(texts)
     parts = {
         "video": small_eyes(),
         "audio": small_ears(),
-        "text": small_language(lines["train"]),
+        "text": trained_on(texts, *small_language(texts)),
     }
 
 """
@@ -168,6 +195,8 @@ A snippet is half a second, the shortest event of these clips. Of its frames a
 model of images sees each by itself; `PretrainedVideoEncoder` averages them
 over the snippet, token by token. `video_settings={"pooling": None}` keeps the
 tokens of all frames instead, and `"attention"` learns how to sum them up. The
+Combiner makes one joint token of a snippet, which what is seen and what is
+heard must share: that binds them, and of a clip as short it is enough. The
 report lists both sides: what is taken, what is new and trained, and which
 layers of the models are left behind, as nothing here asks them for anything.
 """
@@ -177,7 +206,7 @@ task = keras_mirasol.models.MirasolCausalLM.from_pretrained_parts(
     snippet_seconds=0.5,
     frames_per_snippet=2,
     image_size=224 if DOWNLOAD else None,
-    num_joint_tokens=4,
+    num_joint_tokens=1,
     hidden_dim=384 if DOWNLOAD else DIM,
     num_heads=4,
     combiner_num_layers=1,
@@ -191,31 +220,8 @@ task = keras_mirasol.models.MirasolCausalLM.from_pretrained_parts(
 print(task.backbone.parts_report)
 
 """
-## A language model, before it sees anything
+## Before training
 
-GPT-2 knows English from the start. The one here learns how questions of the
-corpus are put and answered, from their texts alone. The preprocessor of the
-task makes the tokens, and the model is KerasHub's own:
-"""
-
-if not DOWNLOAD:
-    tokens = task.preprocessor.preprocess_texts(
-        [line["prompt"] for line in lines["train"]],
-        [line["response"] for line in lines["train"]],
-    )
-    dataset = tf.data.Dataset.from_tensor_slices(tokens)
-    dataset = dataset.shuffle(len(lines["train"]), seed=0).batch(128)
-    language = keras_hub.models.GPT2CausalLM(parts["text"][0])
-    language.compile(
-        keras.optimizers.AdamW(1e-3),
-        loss=keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, reduction="mean_with_sample_weight"
-        ),
-        weighted_metrics=[],
-    )
-    language.fit(dataset, epochs=2 if FAST else 6, verbose=2)
-
-"""
 The task now writes what the language model writes, whatever the clip: gates are
 closed until they are trained. So its answer is one guess for all clips.
 """
@@ -293,11 +299,19 @@ report["moments"] = exact_match(moments["test"])
 print(report["moments"])
 
 """
-Then whole clips, with twelve questions each. *fused* ones name a moment by its
-sound and ask for its picture, or the other way round.
+Then whole clips, with all questions about each. *fused* ones name a moment by
+its sound and ask for its picture, or the other way round. What is in a half
+second the Combiner knows by now, and stays as it is; when it was, and which of
+all is asked for, is up to the snippet Transformer and the text decoder. The
+latter takes attention from an answer back to the word that it hangs on. GPT-2
+has such. The stand-in, which could guess without, has not, and is trained from
+here on.
 """
 
-history = train(whole["train"], 1 if FAST else 16, 8, 12)
+task.backbone.combiner.trainable = False
+task.backbone.text_decoder.frozen = DOWNLOAD
+print(f"{num_trained():,} of {task.count_params():,} numbers are trained")
+history = train(whole["train"], 1 if FAST else 12, 8, 14, learning_rate=2e-3)
 
 """
 ## Does it use both?
@@ -344,7 +358,7 @@ bit; the matrices are all that a fine-tuned model differs by.
 
 task.backbone.enable_lora_of_parts(rank=8)
 print(f"{num_trained():,} of {task.count_params():,} numbers are trained")
-train(whole["train"], 1 if FAST else 4, 8, 12, learning_rate=2e-4)
+train(whole["train"], 1 if FAST else 4, 8, 28, learning_rate=2e-4)
 report["adapted"] = exact_match(whole["test"])
 print({kind: round(share, 3) for kind, share in report["adapted"].items()})
 

@@ -34,6 +34,9 @@ CLAIMS = {
         and report["change_before_the_changed_snippet"] < 1e-5
         and report["change_by_silence"] > 0.1
     ),
+    "pretrained_parts": lambda report: (
+        report["same_guess"] and report["same_answers"]
+    ),
     "quickstart": lambda report: report["exact_match"] > 0.95,
     "switching_backends": lambda report: (
         report["same_answers"] and report["moved_apart"] < 1e-4

@@ -47,7 +47,9 @@ class LanguageBlocks:
         heads = getattr(backbone, "num_key_value_heads", self.num_heads)
         head_dim = getattr(backbone, "head_dim", None)
         self._cache_shape = (heads, head_dim or self.dim // self.num_heads)
-        (self._cache_name,) = _cache_names(self.layers[0])
+        parameters = inspect.signature(self.layers[0].call).parameters
+        self._takes_training = "training" in parameters
+        (self._cache_name,) = _cache_names(parameters)
         self._start_name, self._mask_name = _NAMES[self._cache_name]
 
     def embed(self, x, start=0, training=None):
@@ -61,7 +63,7 @@ class LanguageBlocks:
     def call(self, layer, x, padding_mask=None, training=None):
         """What a block makes of whole texts."""
         kwargs = {self._mask_name: padding_mask}
-        if "training" in inspect.signature(layer.call).parameters:
+        if self._takes_training:
             kwargs["training"] = training
         return layer(x, **kwargs)
 
@@ -84,16 +86,17 @@ class LanguageBlocks:
         return [zeros(batch_size, 2, *shape) for _ in self.layers]
 
 
-def _cache_names(layer):
-    parameters = inspect.signature(layer.call).parameters
+def _cache_names(parameters):
     return [name for name in _NAMES if name in parameters]
 
 
 def _check(backbone):
     parts = ("token_embedding", "transformer_layers", "layer_norm")
     missing = [part for part in parts if not hasattr(backbone, part)]
-    if not missing and not _cache_names(backbone.transformer_layers[0]):
-        missing = ["caches of its blocks"]
+    if not missing:
+        call = backbone.transformer_layers[0].call
+        if not _cache_names(inspect.signature(call).parameters):
+            missing = ["caches of its blocks"]
     if missing:
         raise ValueError(
             "A language model must be built like GPT-2, Gemma 3, Llama or "
