@@ -12,6 +12,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import small_benchmarks
 import small_models
 import small_parts
 from docstrings import run_example
@@ -91,6 +92,7 @@ def files(tmp_path_factory):
     )
     build_pretrainer(preprocessor()).save_to_preset(str(folder / "pretrained"))
     small_parts.save_presets(folder)
+    small_benchmarks.write_for_examples(folder, folder / "dog.mp4")
     return folder
 
 

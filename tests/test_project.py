@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import small_benchmarks
 import small_parts
 from packaging.requirements import Requirement
 
@@ -209,6 +210,9 @@ class TestReadme:
         clip = tmp_path / "media" / "000000.mp4"
         (tmp_path / "dog.mp4").write_bytes(clip.read_bytes())
         small_parts.save_presets(tmp_path)
+        small_benchmarks.write_next_qa(tmp_path / "nextqa", ["000000"])
+        (tmp_path / "media").rename(tmp_path / "videos")
+        (tmp_path / "media").symlink_to("videos")
         script = tmp_path / "readme.py"
         script.write_text("\n".join([STAND_INS, *code_blocks(self.text)]))
         run_python(script, cwd=tmp_path)

@@ -46,15 +46,33 @@ def answer_manifest(task, manifest, *, batch_size=16, without=None):
         )
     lines = manifest if isinstance(manifest, list) else read_manifest(manifest)
     lines = [dict(line) for line in lines]
+    without = () if without is None else (without,)
+    for batch, answers in generated(task, lines, batch_size, without):
+        for line, answer in zip(batch, answers, strict=True):
+            line["answer"] = answer
+    return lines
+
+
+def generated(task, lines, batch_size, without):
+    """Answers that a task writes, batch by batch.
+
+    Args:
+        task: a `MirasolCausalLM` with a preprocessor.
+        lines: list of lines of a manifest.
+        batch_size: int. Clips in a batch.
+        without: sequence of modalities to take away.
+
+    Yields:
+        A list of lines about the same clips, and a list of their answers.
+    """
     groups = [list(group.values()) for group in group_lines(lines)]
     most = max(map(len, groups), default=0)
-    for first in range(0, len(groups), batch_size):
-        batch = groups[first : first + batch_size]
-        # Copies of the last clip keep the batch full; no one reads them.
-        full = batch + batch[-1:] * (batch_size - len(batch))
+    for batch, full in _batches(groups, batch_size):
         answers = task.generate(
             {
-                **_load(full, task.preprocessor, without),
+                **_load(
+                    [group[0] for group in full], task.preprocessor, without
+                ),
                 "prompts": [
                     [line["prompt"] for line in group]
                     + [""] * (most - len(group))
@@ -62,20 +80,65 @@ def answer_manifest(task, manifest, *, batch_size=16, without=None):
                 ],
             }
         )
-        for group, row in zip(batch, answers, strict=False):
-            for line, answer in zip(group, row, strict=False):
-                line["answer"] = answer
-    return lines
+        yield (
+            [line for group in batch for line in group],
+            [
+                answer
+                for group, row in zip(batch, answers, strict=False)
+                for answer in row[: len(group)]
+            ],
+        )
 
 
-def _load(groups, preprocessor, without):
-    """Clips of a batch, as lists; `None` where one lacks a modality."""
+def scored(task, lines, batch_size, without):
+    """Scores of the choices of each line, batch by batch.
+
+    Args:
+        task: a `MirasolCausalLM` with a preprocessor.
+        lines: list of lines of a manifest, with `"choices"`.
+        batch_size: int. Lines in a batch.
+        without: sequence of modalities to take away.
+
+    Yields:
+        A list of lines, and for each a list of floats, one a choice.
+    """
+    for batch, full in _batches(lines, batch_size):
+        scores = task.score_choices(
+            _load(full, task.preprocessor, without),
+            [line["prompt"] for line in full],
+            [line["choices"] for line in full],
+        )
+        yield (
+            batch,
+            [
+                row[: len(line["choices"])].tolist()
+                for row, line in zip(scores, batch, strict=False)
+            ],
+        )
+
+
+def _batches(items, batch_size):
+    """Items of a batch, and these filled up to a full batch."""
+    for first in range(0, len(items), batch_size):
+        batch = items[first : first + batch_size]
+        # Copies of the last keep the batch full; no one reads them.
+        yield batch, batch + batch[-1:] * (batch_size - len(batch))
+
+
+def _load(lines, preprocessor, without):
+    """Clips of lines, as a batch; `None` where one lacks a modality."""
+    if set(MODALITIES) <= set(without):
+        return dict.fromkeys(_KEYS.values())
     settings = preprocessor.clip_settings
-    clips = [load_clip(group[0], **settings) for group in groups]
+    clips = [None] * len(lines)
+    for group in group_lines(lines):
+        clip = load_clip(next(iter(group.values())), **settings)
+        for number in group:
+            clips[number] = clip
     batch = {
         key: [clip.get(key) for clip in clips]
         for modality, key in _KEYS.items()
-        if modality != without
+        if modality not in without
     }
     # Lists that hold nothing but `None` say that no clip has the modality.
     return batch

@@ -1,0 +1,1 @@
+"""The benchmarks of the field, by their official files and rules."""
