@@ -86,9 +86,7 @@ def evaluate(
             f"{benchmark.media.folder} has none of the {len(missing)} clips "
             f"of {benchmark.name}. Expected names such as {missing[0]!r}."
         )
-    if mode == "labels":
-        labels = benchmark.labels
-        lines = [{**line, "choices": labels} for line in lines]
+    labels = benchmark.labels if mode == "labels" else None
     run = {
         "benchmark": benchmark.name,
         "split": split,
@@ -96,9 +94,11 @@ def evaluate(
         "mode": mode,
         "seed": seed,
         "questions": len(lines),
-        "digest_of_questions": _digest_of_questions(lines),
+        "digest_of_questions": _digest_of_questions(lines, labels),
         "digest_of_weights": _digest_of_weights(task),
     }
+    if labels is not None:
+        lines = [{**line, "choices": labels} for line in lines]
     name = "-".join((benchmark.name, split, inputs, mode))
     folder = Path(folder) / name
     predictions = Predictions(folder / "predictions.jsonl", run)
@@ -156,11 +156,13 @@ def _check_one_of(name, value, known):
         )
 
 
-def _digest_of_questions(lines):
+def _digest_of_questions(lines, labels):
     asked = [
         [line["id"], line["prompt"], line.get("choices")] for line in lines
     ]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    # Labels once, and not beside each question.
+    text = json.dumps([asked, labels])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _digest_of_weights(task):

@@ -24,7 +24,6 @@ class Classification(Benchmark):
     """
 
     modes = ("open", "labels")
-    types = ()
 
     def __init__(self, annotations, media, prompt):
         super().__init__(annotations, media)

@@ -1,5 +1,7 @@
 """EPIC-SOUNDS."""
 
+import functools
+
 from keras_mirasol.evaluation.benchmarks.classification import Classification
 from keras_mirasol.evaluation.benchmarks.official_files import read_csv
 
@@ -61,7 +63,7 @@ class EPICSounds(Classification):
             columns += ["class", "class_id"]
         return read_csv(self.annotations / _FILES[split], columns)
 
-    @property
+    @functools.cached_property
     def labels(self):
         rows = self._rows("train")
         names = {int(row["class_id"]): row["class"] for row in rows}

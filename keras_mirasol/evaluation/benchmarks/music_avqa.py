@@ -1,5 +1,6 @@
 """MUSIC-AVQA."""
 
+import functools
 import json
 
 from keras_mirasol.evaluation.benchmarks.benchmark import Benchmark
@@ -39,7 +40,7 @@ class MUSICAVQA(Benchmark):
     modes = ("open", "labels")
     types = ("type", "modality")
 
-    @property
+    @functools.cached_property
     def labels(self):
         """All answers of training, in the order in which they come."""
         items = self._items("train")

@@ -1,5 +1,7 @@
 """NExT-QA without choices."""
 
+import functools
+
 from keras_mirasol.evaluation.benchmarks.benchmark import Benchmark
 from keras_mirasol.evaluation.benchmarks.next_qa import folders_of_videos
 from keras_mirasol.evaluation.benchmarks.next_qa import names_of
@@ -79,14 +81,14 @@ class NExTOE(Benchmark):
         }
 
     def measures(self, answered, mode):
-        stop_words = self._stop_words()
         scores = {}
         for threshold in (0.0, 0.9):
-            metric = WUPS(threshold, stop_words)
+            metric = WUPS(threshold, self._stop_words)
             of_lines = [_score(metric, line) for line in answered]
             scores[metric.name] = sum(of_lines) / len(of_lines)
         return scores
 
+    @functools.cached_property
     def _stop_words(self):
         path = self.annotations / "stopwords.txt"
         if not path.exists():

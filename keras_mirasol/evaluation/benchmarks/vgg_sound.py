@@ -1,5 +1,6 @@
 """VGG-Sound."""
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -43,7 +44,7 @@ class VGGSound(Classification):
         path = self.annotations / "vggsound.csv"
         return read_csv(path, columns, has_header=False)
 
-    @property
+    @functools.cached_property
     def labels(self):
         return sorted({row["label"] for row in self._rows()})
 
