@@ -5,7 +5,7 @@ from keras_mirasol.data import load_clip
 from keras_mirasol.data import read_manifest
 
 MODALITIES = ("video", "audio")
-_KEYS = {"video": "videos", "audio": "audio"}
+KEYS = {"video": "videos", "audio": "audio"}
 
 
 def answer_manifest(task, manifest, *, batch_size=16, without=None):
@@ -70,7 +70,7 @@ def generated(task, lines, batch_size, without):
     for batch, full in _batches(groups, batch_size):
         answers = task.generate(
             {
-                **_load(
+                **load_clips(
                     [group[0] for group in full], task.preprocessor, without
                 ),
                 "prompts": [
@@ -104,7 +104,7 @@ def scored(task, lines, batch_size, without):
     """
     for batch, full in _batches(lines, batch_size):
         scores = task.score_choices(
-            _load(full, task.preprocessor, without),
+            load_clips(full, task.preprocessor, without),
             [line["prompt"] for line in full],
             [line["choices"] for line in full],
         )
@@ -125,10 +125,10 @@ def _batches(items, batch_size):
         yield batch, batch + batch[-1:] * (batch_size - len(batch))
 
 
-def _load(lines, preprocessor, without):
+def load_clips(lines, preprocessor, without):
     """Clips of lines, as a batch; `None` where one lacks a modality."""
     if set(MODALITIES) <= set(without):
-        return dict.fromkeys(_KEYS.values())
+        return dict.fromkeys(KEYS.values())
     settings = preprocessor.clip_settings
     clips = [None] * len(lines)
     for group in group_lines(lines):
@@ -137,7 +137,7 @@ def _load(lines, preprocessor, without):
             clips[number] = clip
     batch = {
         key: [clip.get(key) for clip in clips]
-        for modality, key in _KEYS.items()
+        for modality, key in KEYS.items()
         if modality not in without
     }
     # Lists that hold nothing but `None` say that no clip has the modality.

@@ -2,7 +2,8 @@
 
 from lmms_eval.api.model import lmms
 
-from keras_mirasol.data import load_clip
+from keras_mirasol.evaluation.answers import KEYS
+from keras_mirasol.evaluation.answers import load_clips
 from keras_mirasol.evaluation.evaluate import INPUTS
 from keras_mirasol.models import MirasolCausalLM
 
@@ -86,19 +87,18 @@ class MirasolForLmmsEval(lmms):
 
     def _clip(self, doc_to_visual, doc_id, task, split):
         """Video and audio of a document's one file."""
-        clip = {"videos": None, "audio": None}
         visuals = doc_to_visual(self.task_dict[task][split][doc_id])
         if len(visuals) != 1 or not isinstance(visuals[0], str):
             raise ValueError(
                 "Expected one path of a video or audio file. Received of "
                 f"{task}: {[type(visual).__name__ for visual in visuals]}"
             )
-        settings = self.task.preprocessor.clip_settings
-        clip |= load_clip(visuals[0], **settings)
-        for modality, key in (("video", "videos"), ("audio", "audio")):
-            if modality in self.without:
-                clip[key] = None
-        return clip
+        (path,) = visuals
+        clips = load_clips(
+            [{"media": path}], self.task.preprocessor, self.without
+        )
+        # A batch of one, and `None` for what it lacks.
+        return {key: (clips.get(key) or [None])[0] for key in KEYS.values()}
 
 
 def _cut(answer, until):
