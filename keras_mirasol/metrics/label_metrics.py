@@ -126,8 +126,8 @@ class MeanAUC(LabelMetric):
     """Area under the ROC curve of each class, averaged over classes.
 
     How often a clip of a class has a higher score for it than one that is not.
-    As scikit-learn has it, which it needs. A class that all clips are of has
-    none, and does not count.
+    As scikit-learn has it, which it needs. It is 0.5, as of a guess, where all
+    clips are of one class and there is nothing to tell apart.
 
     Args:
         name: str. Defaults to `"mean_auc"`.
@@ -145,7 +145,7 @@ class MeanAUC(LabelMetric):
 
     def result(self):
         if len({label for labels in self._labels for label in labels}) == 1:
-            return 1.0
+            return 0.5
         return super().result()
 
     def of_class(self, is_it, scores, number):

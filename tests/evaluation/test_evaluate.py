@@ -1,4 +1,10 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +143,73 @@ def test_a_run_that_broke_off_goes_on_and_asks_nothing_twice(
     again = FakeTask()
     assert evaluate(again, benchmark, "val", **settings) == report
     assert again.asked == []
+
+
+# Answers at a pace at which it can be killed in between.
+SLOW_RUN = """
+import sys
+import time
+
+from test_evaluate import FakeTask
+
+from keras_mirasol.evaluation import NExTQA
+from keras_mirasol.evaluation import evaluate
+
+
+class SlowTask(FakeTask):
+    def _ask(self, inputs, prompts):
+        with open("asked.txt", "a") as file:
+            print(*prompts, sep="\\n", file=file)
+        time.sleep(0.5)
+
+
+evaluate(SlowTask(), NExTQA(".", "media"), "val", mode="open", batch_size=1)
+"""
+
+
+def test_a_run_that_is_killed_loses_one_batch_and_repeats_no_other(
+    benchmark, tmp_path
+):
+    asked = tmp_path / "asked.txt"
+    run = subprocess.Popen(
+        [sys.executable, "-c", SLOW_RUN],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path_of_tests()},
+    )
+    deadline = time.monotonic() + 300
+    while not (asked.exists() and asked.read_text().count("\n") >= 6):
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    task = FakeTask()
+    evaluate(
+        task,
+        benchmark,
+        "val",
+        mode="open",
+        folder=tmp_path / "results",
+        batch_size=1,
+        verbose=0,
+    )
+    before = asked.read_text().split("\n")[:-1]
+    # The third batch was on its way, with both questions about a clip.
+    assert 6 <= len(before) < 10
+    assert len(set(before) & set(task.asked)) <= 2
+    assert set(before) | set(task.asked) == {
+        line["prompt"] for line in benchmark.lines("val")
+    }
+    path = tmp_path / "results/NExT-QA-val-all-open/predictions.jsonl"
+    ids = [json.loads(line)["id"] for line in path.read_text().splitlines()[1:]]
+    assert sorted(ids) == [f"{name}_{n}" for name in NAMES for n in range(2)]
+
+
+def path_of_tests():
+    """For a process that imports what tests do."""
+    tests = Path(__file__).resolve().parents[1]
+    return os.pathsep.join(
+        map(str, (tests.parent, tests, tests / "evaluation"))
+    )
 
 
 def test_refuses_to_go_on_with_another_run(benchmark, tmp_path):
