@@ -17,14 +17,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 APP_READY := $(VENV)/.ready-app-$(KERAS_BACKEND)
 RUN_READY := $(VENV)/.ready-run-$(KERAS_BACKEND)
 TEST_READY := $(VENV)/.ready-test
+# lmms-eval asks for an older PyAV than this package reads media with. It works
+# with the newer one, in an environment of its own.
+LMMS_EVAL := $(VENV)-lmms-eval
 
-.PHONY: help demo app app-screenshot test notebooks docs format train clean
+.PHONY: help demo app app-screenshot test test-lmms-eval notebooks docs format train clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    ask the shipped model about clips, fine-tune it, save it'
 	@echo 'make app     ask the shipped model about your clips, in the browser; see ARGS="--help"'
 	@echo 'make test    run the tests on $(BACKENDS)'
+	@echo 'make test-lmms-eval  run the tests of the lmms-eval plugin with lmms-eval'
 	@echo 'make notebooks  run the guides, with what they show into guides/notebooks;'
 	@echo '             ARGS="quickstart" runs one of them'
 	@echo 'make docs    build the site of documentation into build/docs'
@@ -59,6 +63,10 @@ test: $(TEST_READY)
 		|| { echo 'Tests failed, see above'; exit 1; }
 	@echo 'Tests passed on: $(BACKENDS)'
 
+test-lmms-eval: $(LMMS_EVAL)/.ready
+	KERAS_BACKEND=jax $(LMMS_EVAL)/bin/python -m pytest \
+		tests/evaluation/test_lmms_eval.py
+
 notebooks: $(TEST_READY)
 	KERAS_BACKEND=$(KERAS_BACKEND) $(BIN)/python guides/make_notebooks.py $(ARGS)
 
@@ -82,7 +90,7 @@ train: $(RUN_READY)
 
 # build/ stays: it may hold hours of training.
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(LMMS_EVAL) .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -104,4 +112,10 @@ $(APP_READY): $(RUN_READY)
 
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,demo,test,evaluation,tfio,grain,beam]' -c constraints.txt
+	@touch $@
+
+$(LMMS_EVAL)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LMMS_EVAL)
+	$(LMMS_EVAL)/bin/python -m pip install lmms-eval==0.7.3
+	$(LMMS_EVAL)/bin/python -m pip install -e '.[jax]' pytest
 	@touch $@

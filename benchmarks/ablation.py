@@ -27,7 +27,6 @@ what there is.
 import argparse
 import contextlib
 import fcntl
-import json
 import os
 import statistics
 import time
@@ -46,9 +45,9 @@ from ablation_corpus import SECONDS
 from ablation_corpus import Corpus
 from ablation_corpus import build_preprocessor
 from ablation_corpus import in_snippets
-from measuring import RESULTS
 from measuring import Program
 from measuring import medians_in_turns
+from measuring import read_result
 from measuring import training_state
 from measuring import versions
 from measuring import write_result
@@ -56,7 +55,6 @@ from measuring import write_result
 from keras_mirasol import models
 from keras_mirasol.layers.combiner import Combiner
 
-PATH = RESULTS / "ablation.json"
 BUILD = Path("build/ablation")
 TRAIN_SEED, TEST_SEED = 1, 1001
 TRAIN_CLIPS, TEST_CLIPS = 2000, 200
@@ -290,9 +288,7 @@ def run(name, seed, train_corpus, test_corpus, vocabulary_size):
 
 def report():
     """What there is of results, without any at first."""
-    if PATH.exists():
-        return json.loads(PATH.read_text())
-    return {"runs": [], "costs": {}}
+    return read_result("ablation", runs=[], costs={})
 
 
 @contextlib.contextmanager

@@ -32,6 +32,12 @@ def versions(*backends):
     }
 
 
+def read_result(name, **empty):
+    """What `write_result` wrote under a name, or what is given if nothing."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else empty
+
+
 def write_result(name, report):
     """Writes `benchmarks/results/NAME.json`, and on which machine it was."""
     RESULTS.mkdir(exist_ok=True)

@@ -19,7 +19,6 @@ the network, and not of what it has learned. Results that are in
 
 import argparse
 import functools
-import json
 import os
 import statistics
 import time
@@ -31,7 +30,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 from efficientnet_lite0 import efficientnet_lite0
 from efficientnet_lite0 import image_converter
-from measuring import RESULTS
+from measuring import read_result
 from measuring import versions
 from measuring import write_result
 from sounding_photographs import STAMPS
@@ -43,7 +42,6 @@ from keras_mirasol import evaluation
 from keras_mirasol import layers
 from keras_mirasol import models
 
-PATH = RESULTS / "pretrained_parts.json"
 BUILD = Path("build/pretrained_parts")
 # Of each four clips, and of each clip three texts.
 TEST_FILES = 100
@@ -165,7 +163,7 @@ def run(eyes, lines, steps, held_out, seed):
 
 def report():
     """What there is of results, without any at first."""
-    return json.loads(PATH.read_text()) if PATH.exists() else {"runs": []}
+    return read_result("pretrained_parts", runs=[])
 
 
 def table(runs):
