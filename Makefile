@@ -49,16 +49,19 @@ app: $(APP_READY)
 app-screenshot: $(TEST_READY)
 	$(BIN)/python tests/app/page_in_browser.py docs/demo.png
 
-# Two at a time: tests wait for compilers that use one core. The first backend
-# runs all tests, the others leave out what is marked as one that no backend
-# can change. A failure on one does not keep the others from running.
+# Two at a time: tests wait for compilers that use one core. What is marked as
+# a test that no backend can change runs by itself, on the first of them. A
+# failure in one part does not keep the others from running.
 test: $(TEST_READY)
 	@mkdir -p build/tests
 	@echo 'Testing $(BACKENDS), two at a time; logs are in build/tests'
-	@printf '%s\n' $(BACKENDS) | xargs -P 2 -I @ sh -c '\
-		KERAS_BACKEND=@ $(BIN)/python -m pytest \
-			-m "$$([ @ = $(firstword $(BACKENDS)) ] || echo not any_backend)" \
-			> build/tests/@.log 2>&1; status=$$?; \
+	@printf '%s\n' $(BACKENDS) any_backend | xargs -P 2 -I @ sh -c '\
+		case @ in \
+			any_backend) backend=$(firstword $(BACKENDS)); marked=@;; \
+			*) backend=@; marked="not any_backend";; \
+		esac; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "$$marked" \
+			--durations=30 > build/tests/@.log 2>&1; status=$$?; \
 		echo; echo "Tests on @"; cat build/tests/@.log; exit $$status' \
 		|| { echo 'Tests failed, see above'; exit 1; }
 	@echo 'Tests passed on: $(BACKENDS)'
