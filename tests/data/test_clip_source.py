@@ -210,6 +210,7 @@ def test_grain_leaves_out_what_cannot_be_loaded(broken, preprocessor):
     assert [len(y) for _, y, _ in batches] == [2, 2, 1]
 
 
+@pytest.mark.any_backend
 def test_fit_takes_them_and_knows_the_steps_of_an_epoch(manifest, preprocessor):
     data = pytest.importorskip("torch.utils.data")
     grain = pytest.importorskip("grain")

@@ -89,6 +89,7 @@ def test_dropout_differs_from_slice_to_slice():
     assert np.abs(second - third).max() > 1e-3
 
 
+@pytest.mark.any_backend
 def test_what_was_saved_without_slices_loads_with_them(tmp_path, inputs):
     whole = small_models.build_backbone(combiner="token_turing")
     whole.save_to_preset(str(tmp_path))
@@ -110,6 +111,7 @@ def test_what_was_saved_without_slices_loads_with_them(tmp_path, inputs):
         assert_close(outputs[key], value)
 
 
+@pytest.mark.any_backend
 def test_a_masked_pretrainer_goes_in_slices_too(inputs):
     def build(**changes):
         keras.utils.set_random_seed(0)

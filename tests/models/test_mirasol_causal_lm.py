@@ -217,6 +217,7 @@ def test_a_change_in_the_rank_of_texts_needs_another_compilation():
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_a_weight_of_zero_leaves_an_objective_and_its_layers_out():
     task = small_models.build_task(latent_weight=0, frame_weight=0.0)
     names = {layer.name for layer in task.layers}
@@ -474,6 +475,7 @@ def test_choices_are_scored_by_their_mean_log_likelihood(task, encoded):
     assert choices[scores.argmax()] == answer
 
 
+@pytest.mark.any_backend
 def test_choices_of_a_batch_are_scored_as_clip_by_clip(task):
     prompts, choices = ["see?", "hear?"], [["day", "night"], ["whee", "n"]]
     scores = task.score_choices(CLIPS, prompts, choices)
@@ -485,6 +487,7 @@ def test_choices_of_a_batch_are_scored_as_clip_by_clip(task):
         np.testing.assert_allclose(scores[index], single, rtol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_choices_of_a_batch_may_be_the_same_or_differ_in_number(task):
     prompts = ["see?", "hear?"]
     same = task.score_choices(CLIPS, prompts, ["day", "night", "whee"])
@@ -496,6 +499,7 @@ def test_choices_of_a_batch_may_be_the_same_or_differ_in_number(task):
     assert (fewer[1, 1:] == -np.inf).all()
 
 
+@pytest.mark.any_backend
 def test_many_choices_are_scored_a_few_tokens_at_a_time(task, monkeypatch):
     choices = ["day", "whee", "n", "a long answer"]
     expected = task.score_choices(_clip(0), "see?", choices)
@@ -542,6 +546,7 @@ def test_answers_are_among_the_choices(task):
     assert answers[0, 0] in ("dawn", "dusk") and answers[1, 0] == "noon"
 
 
+@pytest.mark.any_backend
 def test_each_prompt_may_have_choices_of_its_own(task):
     answers = task.generate(
         {**CLIPS, "prompts": [["see?", "hear?"]] * 2},
@@ -550,6 +555,7 @@ def test_each_prompt_may_have_choices_of_its_own(task):
     assert answers == [["night", "hum"], ["no", "hum"]]
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "sampler", ["greedy", "random", keras_hub.samplers.BeamSampler(3)]
 )
@@ -707,6 +713,7 @@ def test_a_model_that_was_not_compiled_is_saved(tmp_path):
     _assert_same_values(copy.weights, task.weights)
 
 
+@pytest.mark.any_backend
 def test_a_model_that_was_not_trained_is_loaded_without_a_warning(tmp_path):
     task = small_models.build_task(frame_weight=0.0, spectrogram_weight=0.0)
     task.save(tmp_path / "task.keras")

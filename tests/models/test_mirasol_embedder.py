@@ -169,6 +169,7 @@ def test_the_preset_of_a_pretrainer_is_that_of_an_embedder(embedder, tmp_path):
     assert loaded.count_params() < pretrained().pretrainer.count_params()
 
 
+@pytest.mark.any_backend
 def test_a_preset_of_ones_own(embedder, clips, texts, tmp_path):
     embedder.save_to_preset(str(tmp_path))
     copy = MirasolEmbedder.from_preset(str(tmp_path))

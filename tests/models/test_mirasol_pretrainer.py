@@ -125,6 +125,7 @@ def test_joint_tokens_do_not_collapse():
     assert min(spread) > 0.1 * spread[0]
 
 
+@pytest.mark.any_backend
 def test_a_collapse_would_show(monkeypatch):
     # Predicting tokens that may follow the prediction, and nothing else.
     monkeypatch.setattr(ops, "stop_gradient", lambda x: x)
@@ -223,6 +224,7 @@ def test_a_weight_of_zero_leaves_an_objective_and_its_layers_out(
     assert set().union(*LAYERS.values()) - left_out <= names
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "name, decoded",
     [
@@ -307,6 +309,7 @@ def test_texts_and_clips_are_embedded_by_themselves(pretrainer):
     assert differ(after["match_logits"], before["match_logits"][::-1, ::-1])
 
 
+@pytest.mark.any_backend
 def test_a_single_clip_adds_nothing_but_breaks_nothing(pretrainer):
     x, y, sample_weight = two_pairs()
     x["video_mask"][1] = x["audio_mask"][1] = False
@@ -332,6 +335,7 @@ def test_masking_hides_joint_tokens_in_training(pretrainer):
     assert_close(steps[0]["joint_token_spread"], plain["joint_token_spread"])
 
 
+@pytest.mark.any_backend
 def test_masking_hides_nothing_elsewhere(pretrainer):
     # Where two pairs leave no choice of negatives, nothing is left to chance.
     first, second = (evaluated(pretrainer, two_pairs()) for _ in "12")
@@ -382,6 +386,7 @@ def preset(tmp_path_factory):
     return path
 
 
+@pytest.mark.any_backend
 def test_the_pretrained_backbone_answers_with_no_conversion(preset):
     task = MirasolCausalLM.from_preset(preset)
     assert type(task) is MirasolCausalLM

@@ -134,6 +134,7 @@ def test_streams_of_a_batch_go_each_at_their_own_pace(task):
         assert answers == [None, None]
 
 
+@pytest.mark.any_backend
 def test_streams_that_share_a_window_do_not_share_snippets(task):
     clips = [small_models.random_clip(4, seed=seed) for seed in range(2)]
     settings = dict(window=2, num_sinks=1)
@@ -266,6 +267,7 @@ def test_answers_among_choices_are_those_about_the_whole_clip(task, clip):
         stream.ask("what?", choices=choices, token_by_token=True)
 
 
+@pytest.mark.any_backend
 def test_streams_have_choices_of_their_own(task, clip):
     stream = task.stream(batch_size=2)
     stream.observe([clip["videos"]] * 2, [clip["audio"]] * 2)

@@ -198,6 +198,7 @@ def caught_warnings(call):
     ]
 
 
+@pytest.mark.any_backend
 def test_a_preset_holds_no_state_of_the_optimizer(tmp_path):
     task = small_models.build_task(frame_weight=0.0, spectrogram_weight=0.0)
     task.save_to_preset(str(tmp_path / "new"))
@@ -254,12 +255,14 @@ def test_layers_that_a_preset_has_no_weights_of_are_named(tmp_path):
     assert not words
 
 
+@pytest.mark.any_backend
 def test_a_backbone_alone_has_no_heads(tmp_path):
     small_models.build_backbone().save_to_preset(str(tmp_path))
     with pytest.warns(UserWarning, match="frame_reconstruction"):
         MirasolCausalLM.from_preset(str(tmp_path), preprocessor=None)
 
 
+@pytest.mark.any_backend
 def test_an_embedder_from_elsewhere_is_the_one_that_was_saved(
     tmp_path, monkeypatch
 ):
