@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "keras_mirasol"
 NAMESPACES = [name for name in keras_mirasol.__all__ if name[0] != "_"]
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=[)\s])")
-FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^ *(`{3,}).*?^ *\1$", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config):
