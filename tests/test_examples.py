@@ -26,8 +26,6 @@ from test_project import public_names
 import keras_mirasol
 from keras_mirasol.data import sounding_shapes
 
-pytestmark = pytest.mark.any_backend
-
 # What examples need beyond the package.
 NEEDS = {
     "grain": ["grain.MapDataset"],
@@ -145,7 +143,17 @@ class Given(dict):
         return self[name]
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def marked(name):
+    """An example with its marks: PyTorch does not export for TensorFlow."""
+    if "tf.saved_model" in EXAMPLES[name]:
+        on_torch = keras.backend.backend() == "torch"
+        marks = pytest.mark.skipif(on_torch, reason="others export so")
+    else:
+        marks = pytest.mark.any_backend
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", list(map(marked, EXAMPLES)))
 def test_example_runs_as_it_stands(name, files, tmp_path, monkeypatch):
     code = EXAMPLES[name]
     for package, marks in NEEDS.items():
