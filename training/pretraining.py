@@ -123,7 +123,7 @@ def recalls(scores):
     return {
         f"recall@{count}": round(
             float(
-                np.mean(
+                keras.ops.mean(
                     keras.metrics.sparse_top_k_categorical_accuracy(
                         right, scores, k=count
                     )
