@@ -59,6 +59,8 @@ def marked(name):
 
 def test_guides_that_are_named_exist():
     assert {*ALSO_ON, *OF_BACKEND, *CLAIMS} <= set(GUIDES)
+    # Where all of them run is the third, PyTorch.
+    assert {"jax", "tensorflow"} <= {b for bs in ALSO_ON.values() for b in bs}
 
 
 @pytest.mark.parametrize("name", list(map(marked, sorted(GUIDES))))

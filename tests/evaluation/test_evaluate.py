@@ -4,11 +4,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import small_models
+from scripts import ROOT
 from small_benchmarks import write
 
 from keras_mirasol.data import write_clip
@@ -19,6 +19,8 @@ from keras_mirasol.evaluation import evaluate
 pytestmark = pytest.mark.any_backend
 
 NAMES = ["a", "b", "c", "d", "e"]
+# For a process that imports what tests do.
+PATHS = [ROOT, ROOT / "tests", ROOT / "tests" / "evaluation"]
 
 
 def write_media(folder, names):
@@ -81,6 +83,13 @@ class FakeTask:
         self.asked += prompts
 
 
+def written_ids(folder, mode):
+    """Of the predictions in the file of a run, in their order."""
+    path = folder / f"NExT-QA-val-all-{mode}" / "predictions.jsonl"
+    lines = path.read_text().splitlines()[1:]
+    return [json.loads(line)["id"] for line in lines]
+
+
 def test_answers_all_questions_and_writes_what_it_found(benchmark, tmp_path):
     task = FakeTask()
     report = evaluate(
@@ -137,8 +146,7 @@ def test_a_run_that_broke_off_goes_on_and_asks_nothing_twice(
     assert set(broken.asked) | set(task.asked) == {
         line["prompt"] for line in benchmark.lines("val")
     }
-    path = tmp_path / f"NExT-QA-val-all-{mode}" / "predictions.jsonl"
-    ids = [json.loads(line)["id"] for line in path.read_text().splitlines()[1:]]
+    ids = written_ids(tmp_path, mode)
     assert sorted(ids) == sorted(set(ids)) and len(ids) == 10
     again = FakeTask()
     assert evaluate(again, benchmark, "val", **settings) == report
@@ -176,7 +184,7 @@ def test_a_run_that_is_killed_loses_one_batch_and_repeats_no_other(
     run = subprocess.Popen(
         [sys.executable, "-c", SLOW_RUN],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path_of_tests()},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
     )
     deadline = time.monotonic() + 300
     while not (asked.exists() and asked.read_text().count("\n") >= 6):
@@ -201,17 +209,8 @@ def test_a_run_that_is_killed_loses_one_batch_and_repeats_no_other(
     assert set(before) | set(task.asked) == {
         line["prompt"] for line in benchmark.lines("val")
     }
-    path = tmp_path / "results/NExT-QA-val-all-open/predictions.jsonl"
-    ids = [json.loads(line)["id"] for line in path.read_text().splitlines()[1:]]
+    ids = written_ids(tmp_path / "results", "open")
     assert sorted(ids) == [f"{name}_{n}" for name in NAMES for n in range(2)]
-
-
-def path_of_tests():
-    """For a process that imports what tests do."""
-    tests = Path(__file__).resolve().parents[1]
-    return os.pathsep.join(
-        map(str, (tests.parent, tests, tests / "evaluation"))
-    )
 
 
 def test_refuses_to_go_on_with_another_run(benchmark, tmp_path):
