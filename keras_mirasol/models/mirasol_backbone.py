@@ -12,6 +12,7 @@ from keras_mirasol.layers import TokenTuringCombiner
 from keras_mirasol.layers import TransformerCombiner
 from keras_mirasol.layers import VideoEncoder
 from keras_mirasol.layers.snippet_slices import SnippetSlices
+from keras_mirasol.models.layout_map import layout_map_of
 from keras_mirasol.models.shipped_presets import ShippedPresets
 
 # Parts that may be given ready: what they are made of otherwise, with the names
@@ -384,6 +385,55 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
                 ]
             layers.append(layer)
         return layers
+
+    @staticmethod
+    def get_layout_map(
+        device_mesh,
+        model_parallel_dim_name="model",
+        data_parallel_dim_name="batch",
+    ):
+        """How weights are cut among devices, for model parallel training.
+
+        Every large weight, of this backbone and of the tasks made of it, is
+        cut along both axes of the mesh, and with it what the optimizer keeps
+        of it: with `n` devices each holds about an `n`-th. Along the model
+        axis layers are computed in parts; along the data axis, devices send
+        each other the parts of a weight when it is needed. Norms, biases and
+        the like stay whole.
+
+        JAX only, as all of `keras.distribution`. Axes of the mesh must divide
+        the model's widths.
+
+        Args:
+            device_mesh: `keras.distribution.DeviceMesh`.
+            model_parallel_dim_name: str. The axis of the mesh that layers are
+                cut along. Defaults to `"model"`.
+            data_parallel_dim_name: str. The axis of the mesh that batches
+                are cut along. Defaults to `"batch"`.
+
+        Returns:
+            A `keras.distribution.LayoutMap`.
+
+        Raises:
+            ValueError: if `device_mesh` is no mesh or has no such axes.
+
+        Example:
+        ```python
+        mesh = keras.distribution.DeviceMesh(
+            (1, 1), ["batch", "model"], keras.distribution.list_devices()
+        )
+        layout_map = keras_mirasol.models.MirasolBackbone.get_layout_map(mesh)
+        layout_map["token_embedding/embeddings"].axes  # ("model", "batch")
+        keras.distribution.set_distribution(
+            keras.distribution.ModelParallel(layout_map=layout_map)
+        )
+        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
+        keras.distribution.set_distribution(None)
+        ```
+        """
+        return layout_map_of(
+            device_mesh, model_parallel_dim_name, data_parallel_dim_name
+        )
 
     @classmethod
     def from_pretrained_parts(
