@@ -114,7 +114,7 @@ $(APP_READY): $(RUN_READY)
 	@touch $@
 
 $(TEST_READY): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,demo,test,evaluation,tfio,grain,beam]' -c constraints.txt
+	$(PIP) install -e '.[jax,tensorflow,torch,guides,docs,demo,test,evaluation,tfio,grain,beam,checkpoints]' -c constraints.txt
 	@touch $@
 
 $(LMMS_EVAL)/.ready: pyproject.toml constraints.txt

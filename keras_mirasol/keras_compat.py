@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras_hub.src.utils import preset_utils
 
 
@@ -135,3 +136,59 @@ def fuse_adam(optimizer):
         )
 
     optimizer._parallel_update_step = update
+
+
+def pass_over(model, steps):
+    """Has the first steps of an epoch that `fit()` begins draw batches alone.
+
+    Args:
+        model: a `keras.Model` whose `fit()` is about to begin an epoch.
+        steps: int. How many steps. The next ones train.
+
+    Raises:
+        ValueError: if these are no whole number of executions.
+    """
+    executions, rest = divmod(steps, model.steps_per_execution)
+    if rest:
+        raise ValueError(
+            f"Training goes on after step {steps} of an epoch, which is no "
+            f"multiple of steps_per_execution={model.steps_per_execution}. "
+            "Compile with another one, such as before."
+        )
+    train = model.train_function
+
+    def draw(*args):
+        nonlocal executions
+        executions -= 1
+        if not executions:
+            model.train_function = train
+        # PyTorch is given the batches, the others what they are drawn from.
+        if keras.backend.backend() != "torch":
+            for _ in range(model.steps_per_execution):
+                next(args[-1])
+        # JAX passes on the state of training.
+        return ({}, args[0]) if keras.backend.backend() == "jax" else {}
+
+    model.train_function = draw
+
+
+def random_state():
+    """What random numbers depend on beside the seeds of layers, as JSON has it.
+
+    Dropout of Keras on PyTorch draws from PyTorch's own generator.
+    """
+    if keras.backend.backend() != "torch":
+        return None
+    import torch
+
+    return torch.get_rng_state().numpy().tobytes().hex()
+
+
+def set_random_state(state):
+    """Sets what `random_state()` returned, on the same backend."""
+    if state is None or keras.backend.backend() != "torch":
+        return
+    import torch
+
+    values = np.frombuffer(bytes.fromhex(state), "uint8").copy()
+    torch.set_rng_state(torch.from_numpy(values))

@@ -12,6 +12,7 @@ import keras_mirasol.data.iterators_at_exit  # noqa: F401
 from keras_mirasol.data.augmentation.modality_dropout import ModalityDropout
 from keras_mirasol.data.clip_texts import group_texts
 from keras_mirasol.data.clip_texts import num_groups
+from keras_mirasol.data.data_position import elements_after
 from keras_mirasol.data.salts import with_salts
 
 # How many clips of a cache in memory are drawn from at a time: all of a small
@@ -34,6 +35,7 @@ def clip_batches(
     num_parallel,
     drop_remainder,
     num_snippets,
+    clip_index,
 ):
     """Makes a `tf.data.Dataset` of clips and questions.
 
@@ -43,8 +45,8 @@ def clip_batches(
         augmentation: `ClipAugmentation` or None.
         preprocessor, batch_size, texts_per_clip, shuffle, seed, repeat,
             cache, modality_dropout, num_parallel, drop_remainder,
-            num_snippets: as for `clip_dataset`, which describes what comes
-            in which order.
+            num_snippets, clip_index: as for `clip_dataset`, which describes
+            what comes in which order.
 
     Returns:
         A `tf.data.Dataset` as of `clip_dataset`.
@@ -57,6 +59,11 @@ def clip_batches(
     dropout = None
     if modality_dropout is not None:
         dropout = ModalityDropout(modality_dropout)
+    if clip_index and preprocessor is None:
+        raise ValueError(
+            "`clip_index` is for clips that are preprocessed. Give a "
+            "`preprocessor`, or leave it out."
+        )
     num_parallel = num_parallel or os.cpu_count()
     fixed = fixed_shape(num_snippets, preprocessor)
 
@@ -104,6 +111,8 @@ def clip_batches(
     dataset = group_texts(dataset, texts_per_clip, shuffle, seed)
     if dropout is not None:
         dataset = changed(dataset, dropout)
+    if clip_index:
+        dataset = dataset.map(_with_index)
     num_elements = num_groups(clips.texts_per_clip, texts_per_clip)
     if not clips.may_drop:
         # Lets Keras know the length of an epoch.
@@ -114,22 +123,34 @@ def clip_batches(
         # Spreads the elements of a clip over as many as a batch of clips has.
         per_clip = -(-num_elements // clips.num_clips)
         dataset = dataset.shuffle(per_clip * batch_size, seed)
-    if repeat:
-        dataset = dataset.repeat()
-    if preprocessor is None:
-        dataset = dataset.ragged_batch(batch_size, drop_remainder)
-        dataset = dataset.map(_raw_batch)
-    else:
-        dataset = dataset.padded_batch(
-            batch_size, drop_remainder=drop_remainder
-        )
-        dataset = dataset.map(
-            lambda batch: _packed_batch(batch, preprocessor, bool(fixed)),
-            num_parallel_calls=num_parallel,
-        )
-    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+
+    def batches(elements):
+        if preprocessor is None:
+            dataset = elements.ragged_batch(batch_size, drop_remainder)
+            dataset = dataset.map(_raw_batch)
+        else:
+            dataset = elements.padded_batch(
+                batch_size, drop_remainder=drop_remainder
+            ).map(
+                lambda batch: _packed_batch(batch, preprocessor, bool(fixed)),
+                num_parallel_calls=num_parallel,
+            )
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+    elements = dataset
+    dataset = batches(elements.repeat() if repeat else elements)
     dataset.report = clips.report
+    dataset.name_of = clips.name_of
+    if repeat and not clips.may_drop:
+        dataset.after = lambda num_batches: batches(
+            elements_after(elements, num_batches * batch_size, num_elements)
+        )
     return dataset
+
+
+def _with_index(item):
+    index = tf.cast(item["index"], tf.int32)
+    return {**item, "clip": {**item["clip"], "clip_index": index}}
 
 
 def _raw_batch(batch):

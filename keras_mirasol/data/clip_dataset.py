@@ -24,6 +24,7 @@ def clip_dataset(
     drop_remainder=False,
     shard=None,
     num_snippets=None,
+    clip_index=False,
 ):
     """Makes a `tf.data.Dataset` of a manifest's clips and questions.
 
@@ -106,6 +107,10 @@ def clip_dataset(
             hosts that train together must have it. Defaults to `None`: a
             batch is as long as its clips and texts need, in steps that keep
             the number of shapes small.
+        clip_index: bool. Whether `x` also has `"clip_index"`, int32 of shape
+            `(batch,)`: which clips a batch has, by their order here. Tasks
+            leave it alone, and name the clips where a loss turns out to be
+            NaN. Defaults to `False`.
 
     Returns:
         A `tf.data.Dataset` of `(x, y, sample_weight)`. `x` is a dict of
@@ -122,8 +127,9 @@ def clip_dataset(
         zero frames or zero samples.
 
         The dataset has a method `report()`, which returns a `ClipReport` of
-        the clips that were left out so far. (A dataset made of this one by
-        `take()` and the like has none.)
+        the clips that were left out so far, and `name_of()`, from a clip's
+        index to its `"id"` or file. (A dataset made of this one by `take()`
+        and the like has none.)
 
     Raises:
         ValueError: if an argument is not one of those above, the manifest is
@@ -168,4 +174,5 @@ def clip_dataset(
         num_parallel=num_parallel,
         drop_remainder=drop_remainder,
         num_snippets=num_snippets,
+        clip_index=clip_index,
     )

@@ -33,9 +33,10 @@ def group_texts(dataset, group_size, shuffle, seed):
         seed: int or None. Seeds the shuffle.
 
     Returns:
-        A `tf.data.Dataset` of dicts: `"clip"`, `"prompts"`, `"responses"`
-        and `"asked"`, which is False where a text fills up a group. Of shape
-        `(group_size,)`, or `()` where that is 1.
+        A `tf.data.Dataset` of dicts: `"index"` and `"clip"` of the clip,
+        `"prompts"`, `"responses"` and `"asked"`, which is False where a text
+        fills up a group. The last three have shape `(group_size,)`, or `()`
+        where that is 1.
     """
 
     def groups(item, salt=None):
@@ -50,6 +51,7 @@ def group_texts(dataset, group_size, shuffle, seed):
             texts = tf.reshape(texts, (-1, group_size))
         return tf.data.Dataset.from_tensor_slices(texts).map(
             lambda group: {
+                "index": item["index"],
                 "clip": item["clip"],
                 "prompts": _gather(item["prompts"], group),
                 "responses": _gather(item["responses"], group),

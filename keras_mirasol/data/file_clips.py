@@ -91,6 +91,17 @@ class FileClips:
         ]
         return [media, self._load.settings]
 
+    def name_of(self, index):
+        """What a clip is called: its `"id"`, or its file and where in it."""
+        clip = self._load.clips[index]
+        if "id" in clip.source:
+            return str(clip.source["id"])
+        span = (f"{clip.source.get(key, '')}" for key in ("start", "end"))
+        span = "-".join(span)
+        return ", ".join(map(str, clip.paths)) + (
+            f" ({span} s)" if span != "-" else ""
+        )
+
     def report(self):
         """The `ClipReport` of what was left out so far."""
         return self._load.report()

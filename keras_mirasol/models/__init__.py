@@ -14,6 +14,8 @@ from keras_mirasol.models.mirasol_video_converter import MirasolVideoConverter
 from keras_mirasol.models.pretrained_audio_converter import (
     PretrainedAudioConverter,
 )
+from keras_mirasol.models.training.throughput_logger import ThroughputLogger
+from keras_mirasol.models.training.training_checkpoint import TrainingCheckpoint
 
 __all__ = [
     "MirasolAudioConverter",
@@ -26,4 +28,6 @@ __all__ = [
     "MirasolTokenizer",
     "MirasolVideoConverter",
     "PretrainedAudioConverter",
+    "ThroughputLogger",
+    "TrainingCheckpoint",
 ]

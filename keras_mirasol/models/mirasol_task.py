@@ -329,6 +329,8 @@ class MirasolTask(ShippedPresets):
                 self.optimizer.build(self.trainable_variables)
 
     def call(self, inputs, training=None, mask=None):
+        # Tells of a batch what is in it; see `clip_dataset`.
+        inputs = {k: v for k, v in inputs.items() if k != "clip_index"}
         _check_rank(inputs["token_ids"])
         texts_shape = ops.shape(inputs["token_ids"])
         if len(texts_shape) == 2:

@@ -1,16 +1,22 @@
 """Training by objectives, each with a weight of its own."""
 
+import contextlib
+
 import keras
 from keras import ops
 
 from keras_mirasol import keras_compat
 from keras_mirasol.metrics import JointTokenSpread
 from keras_mirasol.models import replicas
-from keras_mirasol.models.default_optimizer import default_optimizer
 from keras_mirasol.models.mirasol_backbone import snippet_mask
 from keras_mirasol.models.mirasol_task import MirasolTask
-from keras_mirasol.models.training_watch import RecentMeans
-from keras_mirasol.models.training_watch import TrainingWatch
+from keras_mirasol.models.training.default_optimizer import decay_kernels_alone
+from keras_mirasol.models.training.default_optimizer import default_optimizer
+from keras_mirasol.models.training.first_non_finite import FirstNonFinite
+from keras_mirasol.models.training.throughput_logger import ThroughputLogger
+from keras_mirasol.models.training.training_checkpoint import TrainingCheckpoint
+from keras_mirasol.models.training.training_watch import RecentMeans
+from keras_mirasol.models.training.training_watch import TrainingWatch
 
 
 class ObjectiveTask(MirasolTask):
@@ -54,10 +60,18 @@ class ObjectiveTask(MirasolTask):
             self.token_accuracy = keras.metrics.Mean(name="token_accuracy")
         self.joint_token_spread = JointTokenSpread()
         self.recent_means = RecentMeans()
+        self.first_non_finite = FirstNonFinite(self.loss_trackers)
         self._training_watch = TrainingWatch()
 
     def compile(
-        self, optimizer="auto", *, learning_rate=None, steps=None, **kwargs
+        self,
+        optimizer="auto",
+        *,
+        learning_rate=None,
+        steps=None,
+        gradient_accumulation_steps=None,
+        ema_momentum=None,
+        **kwargs,
     ):
         """Configures training.
 
@@ -66,14 +80,23 @@ class ObjectiveTask(MirasolTask):
         Args:
             optimizer: `"auto"`, an optimizer's name or a `keras.Optimizer`.
                 Defaults to `"auto"`, AdamW with a warm-up of 100 steps,
-                gradients clipped to a norm of 1, and the two settings below.
+                decay of kernels alone, each weight's gradient clipped to a
+                norm of 1, and the four settings below.
             learning_rate: float. The highest learning rate of `"auto"`.
                 Defaults to `1e-3`, right for `mirasol_tiny`; larger models
                 want less.
             steps: int. Training steps, over which the learning rate of
                 `"auto"` falls along a cosine: `epochs * len(dataset)`.
                 Defaults to `None`, a rate that does not fall.
-            **kwargs: see `keras.Model.compile`.
+            gradient_accumulation_steps: int. Steps of `"auto"` whose mean
+                gradient makes one update: the updates of large batches in the
+                memory of small ones. Defaults to `None`, one.
+            ema_momentum: float below 1, such as `0.999`. Has `"auto"` keep a
+                moving average of the weights, which takes their place when
+                `fit()` ends; `keras.callbacks.SwapEMAWeights` has epochs
+                validated with it. Defaults to `None`, none.
+            **kwargs: see `keras.Model.compile`. Under `"mixed_float16"`, Keras
+                scales the loss.
 
         Raises:
             ValueError: if a loss or metrics are given, or settings of
@@ -86,13 +109,21 @@ class ObjectiveTask(MirasolTask):
                     "tracked belong to the model. Use the `*_weight` "
                     f"arguments of `{type(self).__name__}`."
                 )
-        settings = {"learning_rate": learning_rate, "steps": steps}
+        settings = {
+            "learning_rate": learning_rate,
+            "steps": steps,
+            "gradient_accumulation_steps": gradient_accumulation_steps,
+            "ema_momentum": ema_momentum,
+        }
         settings = {k: v for k, v in settings.items() if v is not None}
-        if isinstance(optimizer, str) and optimizer == "auto":
+        self._has_default_optimizer = (
+            isinstance(optimizer, str) and optimizer == "auto"
+        )
+        if self._has_default_optimizer:
             optimizer = default_optimizer(**settings)
         elif settings:
             raise ValueError(
-                '`learning_rate` and `steps` are settings of `"auto"`; give '
+                f'{", ".join(settings)}: settings of `"auto"`; give '
                 f"them to the optimizer itself. Received: {settings} and "
                 f"optimizer={optimizer!r}"
             )
@@ -109,6 +140,7 @@ class ObjectiveTask(MirasolTask):
             return None
         return {
             "optimizer": keras.optimizers.serialize(self.optimizer),
+            "has_default_optimizer": self._has_default_optimizer,
             "has_trained": self.optimizer.built,
             # What "auto" is on this backend may be unwise on another.
             "jit_compile": self._asked_jit_compile,
@@ -120,19 +152,49 @@ class ObjectiveTask(MirasolTask):
         config = dict(config)
         # What was not saved could not be loaded into it.
         has_trained = config.pop("has_trained", True)
+        is_default = config.pop("has_default_optimizer", False)
         optimizer = keras.optimizers.deserialize(config["optimizer"])
+        if is_default:
+            decay_kernels_alone(optimizer)
         self.compile(**{**config, "optimizer": optimizer})
+        self._has_default_optimizer = is_default
         if has_trained:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, *args, callbacks=None, **kwargs):
-        """Trains as `keras_hub.models.Task.fit`, and warns of a dead end.
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Trains as `keras_hub.models.Task.fit`, and sees to what goes wrong.
 
-        Once for a task: if inputs are far off a mean of 0 in the first batch,
-        and if the joint tokens of all snippets have become the same.
+        Warns once if inputs are far off a mean of 0 in the first batch, or if
+        the joint tokens of all snippets have become the same.
+
+        With a `keras_mirasol.models.TrainingCheckpoint` among the callbacks, a
+        training that was interrupted goes on where it was.
+
+        Raises:
+            FloatingPointError: if a loss is NaN or infinite. Names the step,
+                the losses, and the clips of that batch if the dataset was
+                made with `clip_index=True`.
         """
-        with self._training_watch.beside(callbacks, self) as callbacks:
-            return super().fit(*args, callbacks=callbacks, **kwargs)
+        names = getattr(x, "name_of", None)
+        with contextlib.ExitStack() as stack:
+            callbacks = stack.enter_context(
+                self._training_watch.beside(callbacks, self, names)
+            )
+            given = getattr(callbacks, "callbacks", callbacks)
+            for callback in given:
+                if isinstance(callback, TrainingCheckpoint):
+                    stack.callback(callback.close)
+                    x, kwargs["steps_per_epoch"], kwargs["initial_epoch"] = (
+                        callback.resume(self, x, kwargs.get("steps_per_epoch"))
+                    )
+            for callback in given:
+                if isinstance(callback, ThroughputLogger):
+                    x = callback.measure(x, self)
+            return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def check_losses(self):
+        """Raises a `FloatingPointError` if one has been NaN or infinite."""
+        self._training_watch.check_losses()
 
     def train_step(self, *args, **kwargs):
         self._is_in_train_step = True
@@ -154,7 +216,7 @@ class ObjectiveTask(MirasolTask):
             scores = self._text.score(y, y_pred, sample_weight)
             y_pred = {**y_pred, "next_tokens": scores}
             self.token_accuracy.update_state(*scores[1:])
-        weighted = []
+        losses, weighted = [], []
         # As Keras weights `loss`: by the clips of a batch.
         clips = ops.shape(x["video_mask"])[0]
         for objective in self.objectives:
@@ -162,11 +224,13 @@ class ObjectiveTask(MirasolTask):
                 loss = objective.loss(x, y, y_pred, sample_weight, training)
                 tracker = self.loss_trackers[objective.name]
                 tracker.update_state(loss, sample_weight=clips)
+                losses.append(loss)
                 weighted.append(objective.weight * loss)
         snippets = snippet_mask(x)
         self.joint_token_spread.update_state(y_pred["joint_tokens"], snippets)
         if training:
             self.recent_means.update_state(x, y_pred["joint_tokens"], snippets)
+            self.first_non_finite.update_state(losses, x.get("clip_index"))
         # What layers add: `add_loss()` and regularizers.
         return replicas.scale_loss_for_replicas(sum([*weighted, *self.losses]))
 

@@ -262,7 +262,7 @@ def test_the_default_optimizer_takes_a_rate_and_steps():
 
 @pytest.mark.parametrize("setting", [{"learning_rate": 1e-3}, {"steps": 9}])
 def test_settings_of_the_default_are_not_for_other_optimizers(setting):
-    with pytest.raises(ValueError, match='are settings of `"auto"`'):
+    with pytest.raises(ValueError, match='settings of `"auto"`'):
         small_models.build_task().compile("adam", **setting)
 
 

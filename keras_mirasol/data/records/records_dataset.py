@@ -38,6 +38,7 @@ def records_dataset(
     drop_remainder=False,
     shard=None,
     num_snippets=None,
+    clip_index=False,
 ):
     """Makes a `tf.data.Dataset` of the records that `write_records` wrote.
 
@@ -66,6 +67,7 @@ def records_dataset(
         shard: pair of ints, `(index, count)`. Only the shards that hold clips
             of this part are read. Defaults to `None`: all clips.
         num_snippets: int. Defaults to `None`, what the clips need.
+        clip_index: bool. Defaults to `False`.
 
         See `clip_dataset` for more about them.
 
@@ -101,6 +103,7 @@ def records_dataset(
         num_parallel=num_parallel,
         drop_remainder=drop_remainder,
         num_snippets=num_snippets,
+        clip_index=clip_index,
     )
 
 
@@ -178,6 +181,10 @@ class RecordClips:
     def identity(self):
         """What determines the clips, to be written as JSON."""
         return [self._checksums, self._part]
+
+    def name_of(self, index):
+        """What a clip is called: by its place in the manifest, from 0 on."""
+        return f"clip {index} of the manifest"
 
     def report(self):
         """The `ClipReport` of what was left out of the records."""

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_mirasol.models.default_optimizer import default_optimizer
+from keras_mirasol.models.training.default_optimizer import default_optimizer
 
 
 def _rates(optimizer, steps):

@@ -6,8 +6,8 @@ import pytest
 import small_models
 from arrays import assert_close
 
-from keras_mirasol.models import training_watch
-from keras_mirasol.models.training_watch import RecentMeans
+from keras_mirasol.models.training import training_watch
+from keras_mirasol.models.training.training_watch import RecentMeans
 
 IS_TORCH = keras.backend.backend() == "torch"
 # Keras does not support more on PyTorch.

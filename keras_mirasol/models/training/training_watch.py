@@ -1,4 +1,4 @@
-"""Notices, while a task is trained, that it will not learn."""
+"""Notices, while a task is trained, that it does not learn."""
 
 import contextlib
 import warnings
@@ -85,7 +85,9 @@ def _mean_input(values, mask):
 
 
 class TrainingWatch(keras.callbacks.Callback):
-    """Warns once of inputs far off 0, and once of collapsed joint tokens.
+    """Stops at losses that are NaN, and warns of what leads nowhere.
+
+    Once of inputs far off 0, and once of collapsed joint tokens.
 
     After the first step of training, if the mean of `pixel_values` or of
     `audio_features` is beyond ±`FAR_OFF`, over the snippets that have them.
@@ -100,13 +102,22 @@ class TrainingWatch(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
+        self._name_of = str
         self._steps = 0  # since the last look
         self._collapsed_steps = 0
         self._has_seen_inputs = self._has_warned = False
 
     @contextlib.contextmanager
-    def beside(self, callbacks, model):
-        """The callbacks of `fit()` and this one."""
+    def beside(self, callbacks, model, name_of=None):
+        """The callbacks of `fit()` and this one.
+
+        Args:
+            callbacks: what `fit()` was given.
+            model: the task.
+            name_of: function from the index of a clip to its name. Defaults
+                to `None`: clips are told by their indices.
+        """
+        self._name_of = name_of or str
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             yield [*keras.tree.flatten(callbacks or []), self]
             return
@@ -120,6 +131,7 @@ class TrainingWatch(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._steps_per_batch = self.model.steps_per_execution
+        self.model.first_non_finite.forget()
 
     def on_train_batch_begin(self, batch, logs=None):
         self._look_if_due()
@@ -132,6 +144,7 @@ class TrainingWatch(keras.callbacks.Callback):
         if self._steps < (LOOK_EVERY if self._has_seen_inputs else 1):
             return
         steps, self._steps = self._steps, 0
+        self.check_losses()
         means = self.model.recent_means.take()
         if not self._has_seen_inputs:
             self._has_seen_inputs = True
@@ -155,6 +168,26 @@ class TrainingWatch(keras.callbacks.Callback):
                 "and `spectrogram_weight`.",
                 stacklevel=2,
             )
+
+    def check_losses(self):
+        """Raises a `FloatingPointError` if one has been NaN or infinite."""
+        found = self.model.first_non_finite.found()
+        if found is None:
+            return
+        step, losses, clips = found
+        told = ", ".join(f"{name} {loss:.4g}" for name, loss in losses.items())
+        batch = (
+            f"The clips of its batch: {', '.join(map(self._name_of, clips))}."
+            if clips
+            else "Make the dataset with `clip_index=True` to be told which "
+            "clips it was."
+        )
+        raise FloatingPointError(
+            f"A loss is not finite since training step {step}: {told}. {batch} "
+            "The weights are spoiled: load those of before. If it is always "
+            "the same clips, look at what they are made of; else lower the "
+            "learning rate, or clip gradients more."
+        )
 
 
 def _check_inputs(means):

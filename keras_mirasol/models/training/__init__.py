@@ -1,0 +1,1 @@
+"""What `fit()` trains with, saves, watches and logs."""
