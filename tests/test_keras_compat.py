@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import types
 import warnings
 
 import keras
@@ -133,3 +134,10 @@ def test_only_adam_is_fused():
         before = vars(optimizer).copy()
         keras_compat.fuse_adam(optimizer)
         assert vars(optimizer) == before
+
+
+@pytest.mark.any_backend
+def test_only_whole_executions_are_passed_over():
+    model = types.SimpleNamespace(steps_per_execution=2, train_function=None)
+    with pytest.raises(ValueError, match="after step 3.*steps_per_execution=2"):
+        keras_compat.pass_over(model, 3)

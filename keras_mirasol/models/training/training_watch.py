@@ -138,6 +138,7 @@ class TrainingWatch(keras.callbacks.Callback):
         self._steps += self._steps_per_batch
 
     def on_epoch_end(self, epoch, logs=None):
+        self.check_losses()
         self._look_if_due()
 
     def _look_if_due(self):
