@@ -8,7 +8,7 @@ import keras
 # each line are KerasHub's names, of parts that came pretrained.
 _BY_OUTPUTS = (
     "query|key|value|keys_values"
-    "|(mlp_)?hidden|tube_\\d+|(.*_)?projection|patch"
+    "|(mlp_)?hidden|(.*_)?projection|patch"
     "|feedforward_(intermediate|gate)_dense|ffw_gating(_2)?|dense(_\\d+)?"
 )
 _BY_INPUTS = "(mlp_)?output|prediction|feedforward_output_dense|ffw_linear"
@@ -43,6 +43,8 @@ def layout_map_of(device_mesh, model_axis, data_axis):
             )
     layouts = keras.distribution.LayoutMap(device_mesh)
     layouts[f"(.*/)?({_BY_OUTPUTS})/kernel"] = (data_axis, model_axis)
+    # Tubes have few inputs, in numbers that not every mesh divides.
+    layouts["(.*/)?tube_\\d+/kernel"] = (None, model_axis)
     layouts[f"(.*/)?({_BY_INPUTS})/kernel"] = (model_axis, data_axis)
     # Of KerasHub, `(heads, inputs of a head, outputs)`.
     layouts["(.*/)?attention_output/kernel"] = (model_axis, None, data_axis)
