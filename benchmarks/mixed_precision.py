@@ -9,9 +9,10 @@ of themselves. The last tells how far apart two trainings grow by themselves.
 
 Losses of the text are averaged over windows of `WINDOW` steps; mixed precision
 follows if none of these means, and not the loss on held-out moments, is more
-than `TOLERANCE` off that of float32, relative to the first window's loss.
-Prints a table and writes `benchmarks/results/mixed_precision.json`. What is
-there is not made again.
+than `TOLERANCE` off that of float32, as a share of the latter. Prints a table
+and writes `benchmarks/results/mixed_precision.json`. What is there is not made
+again, so that the script may be stopped and started; batches are kept in
+`build/mixed_precision`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -38,7 +40,9 @@ BUILD = Path("build/mixed_precision")
 BACKENDS = ("jax", "tensorflow", "torch")
 TOLERANCE, WINDOW = 0.05, 20
 ROW, SEED, DISTURBANCE = "both", 0, 1e-3
-HELD_OUT = 4  # batches
+LEARNING_RATE = 1e-3
+HELD_OUT = 8  # batches
+ADAPTED_CLIPS = 100
 RUNS = {
     "float32": ("float32", 0.0),
     "mixed_bfloat16": ("mixed_bfloat16", 0.0),
@@ -54,7 +58,9 @@ def moments(steps, clips, batch_size):
     """
     path = BUILD / f"{steps} {clips} {batch_size}.pickle"
     if not path.exists():
-        preprocessor = build_preprocessor(ablation.TRAIN_SEED, num_clips=clips)
+        preprocessor = build_preprocessor(
+            ablation.TRAIN_SEED, num_clips=min(clips, ADAPTED_CLIPS)
+        )
         train, held_out = (
             ablation.batches(
                 Corpus(preprocessor, count, seed).moments,
@@ -71,7 +77,10 @@ def moments(steps, clips, batch_size):
             list(itertools.islice(held_out, HELD_OUT)),
         )
         BUILD.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(made))
+        # Whole or not at all, should it be stopped.
+        part = path.with_suffix(".part")
+        part.write_bytes(pickle.dumps(made))
+        part.replace(path)
     return pickle.loads(path.read_bytes())
 
 
@@ -86,33 +95,41 @@ def run(policy, disturbance, *sizes):
     for weight in task.trainable_weights:
         noise = rng.standard_normal(weight.shape)
         weight.assign(weight * (1 + disturbance * noise))
-    task.compile(learning_rate=1e-3, steps=len(train))
+    task.compile(learning_rate=LEARNING_RATE, steps=len(train))
 
     def losses(batches, on_batch):
         for x, y, sample_weight in batches:
             task.reset_metrics()
             log = on_batch(x, y, sample_weight=sample_weight, return_dict=True)
-            yield float(log["text_loss"])
+            yield round(float(log["text_loss"]), 5)
 
+    begun = time.time()
+    trained = list(losses(train, task.train_on_batch))
+    seconds = time.time() - begun
+    examined = list(losses(held_out, task.test_on_batch))
     return {
-        "losses": list(losses(train, task.train_on_batch)),
-        "held_out": float(np.mean(list(losses(held_out, task.test_on_batch)))),
+        "losses": trained,
+        "held_out": round(float(np.mean(examined)), 5),
+        "seconds": round(seconds),
     }
 
 
+def windows(losses):
+    """Means of each `WINDOW` losses, without a rest that fills none."""
+    whole = len(losses) // WINDOW * WINDOW
+    return np.reshape(losses[:whole], (-1, WINDOW)).mean(1)
+
+
 def apart(run, reference):
-    """How far a run is from another, relative to where that began.
+    """How far the losses of a run are from another's, as shares of these.
 
     Returns:
         A dict of the largest and the mean difference of windows of the
         losses, and that of the losses on held-out moments.
     """
-    one, other = (
-        np.array(of["losses"]).reshape(-1, WINDOW).mean(1)
-        for of in (run, reference)
-    )
-    differences = np.abs(one - other) / other[0]
-    held_out = abs(run["held_out"] - reference["held_out"]) / other[0]
+    one, other = (windows(of["losses"]) for of in (run, reference))
+    differences = np.abs(one / other - 1)
+    held_out = abs(run["held_out"] / reference["held_out"] - 1)
     return {
         "largest": round(float(differences.max()), 4),
         "mean": round(float(differences.mean()), 4),
@@ -130,33 +147,38 @@ def row(runs):
     mixed = found["mixed_bfloat16"]
     return {
         **found,
-        "follows": max(mixed["largest"], mixed["held_out"]) <= TOLERANCE,
+        # Nor does it with a loss that is NaN.
+        "follows": all(
+            mixed[name] <= TOLERANCE for name in ("largest", "held_out")
+        ),
+        # Of the first window, of the last, and of held-out moments.
         "loss": {
             name: [
-                round(float(np.mean(of["losses"][part])), 4) for part in ENDS
+                round(float(loss), 4)
+                for loss in (*windows(of["losses"])[[0, -1]], of["held_out"])
             ]
             for name, of in runs.items()
         },
     }
 
 
-# The first window and the last.
-ENDS = (slice(None, WINDOW), slice(-WINDOW, None))
-
-
 def table(rows):
+    """Losses, and how far they are from those of float32."""
     lines = [
-        f"{'backend':12}{'run':16}{'first':>8}{'last':>8}{'largest':>9}"
-        f"{'mean':>8}{'held out':>10}{'follows':>9}"
+        f"{'backend':12}{'run':16}{'first':>8}{'last':>8}{'held out':>10}"
+        f"{'largest':>12}{'mean':>8}{'held out':>10}{'follows':>9}"
     ]
     for backend, found in rows.items():
         for name in RUNS:
-            first, last = found["loss"][name]
-            line = f"{backend:12}{name:16}{first:>8.3f}{last:>8.3f}"
+            first, last, held_out = found["loss"][name]
+            line = (
+                f"{backend:12}{name:16}{first:>8.3f}{last:>8.3f}"
+                f"{held_out:>10.3f}"
+            )
             if name in found:
                 line += (
-                    f"{found[name]['largest']:>9.4f}{found[name]['mean']:>8.4f}"
-                    f"{found[name]['held_out']:>10.4f}"
+                    f"{found[name]['largest']:>12.2%}{found[name]['mean']:>8.2%}"
+                    f"{found[name]['held_out']:>10.2%}"
                 )
             if name == "mixed_bfloat16":
                 line += f"{'yes' if found['follows'] else 'no':>9}"
@@ -164,13 +186,44 @@ def table(rows):
     return "\n".join(lines)
 
 
+def in_a_process(backend, name, steps, clips, batch_size):
+    """A run in a process of its own, on a backend."""
+    process = subprocess.run(
+        [
+            *(sys.executable, __file__, "--child", name),
+            *(f"--steps={steps}", f"--clips={clips}"),
+            f"--batch_size={batch_size}",
+        ],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def report(settings, runs):
+    """What is written: a row of each backend whose runs are all there."""
+    return {
+        "command": "python benchmarks/mixed_precision.py",
+        "settings": settings,
+        "rows": {
+            backend: row(of)
+            for backend, of in runs.items()
+            if of.keys() == RUNS.keys()
+        },
+        "runs": runs,
+        "versions": versions(*BACKENDS),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--steps", type=int, default=160)
-    parser.add_argument("--clips", type=int, default=160)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=400)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--backends", nargs="+", default=list(BACKENDS))
     parser.add_argument("--quick", action="store_true", help="write nothing")
@@ -181,51 +234,34 @@ def main():
         print(json.dumps(run(*RUNS[settings.child], *sizes)))
         return
 
-    result = read_result("mixed_precision", runs={})
-    if settings.quick:
-        result = {"runs": {}}
+    learned = {
+        "row": ROW,
+        "steps": settings.steps,
+        "clips": settings.clips,
+        "batch": settings.batch_size,
+        "held_out_clips": HELD_OUT * settings.batch_size,
+        "learning_rate": LEARNING_RATE,
+        "window": WINDOW,
+        "tolerance": TOLERANCE,
+        "disturbance": DISTURBANCE,
+        "seed": SEED,
+    }
+    result = {"settings": learned, "runs": {}}
+    if not settings.quick:
+        result = read_result("mixed_precision", **result)
+    if result["settings"] != learned:
+        sys.exit(f"There are results of other settings: {result['settings']}")
+    runs = result["runs"]
     for backend in settings.backends:
-        runs = result["runs"].setdefault(backend, {})
+        of_backend = runs.setdefault(backend, {})
         for name in RUNS:
-            if name in runs:
+            if name in of_backend:
                 continue
             print(backend, name, flush=True)
-            process = subprocess.run(
-                [sys.executable, __file__, "--child", name]
-                + [f"--steps={sizes[0]}", f"--clips={sizes[1]}"]
-                + [f"--batch_size={sizes[2]}"],
-                env={**os.environ, "KERAS_BACKEND": backend},
-                stdout=subprocess.PIPE,
-                check=True,
-                text=True,
-            )
-            runs[name] = json.loads(process.stdout.splitlines()[-1])
-            complete = {
-                key: row(of)
-                for key, of in result["runs"].items()
-                if len(of) == len(RUNS)
-            }
+            of_backend[name] = in_a_process(backend, name, *sizes)
             if not settings.quick:
-                write_result(
-                    "mixed_precision",
-                    {
-                        "command": "python benchmarks/mixed_precision.py",
-                        "settings": {
-                            "row": ROW,
-                            "steps": sizes[0],
-                            "clips": sizes[1],
-                            "batch": sizes[2],
-                            "window": WINDOW,
-                            "tolerance": TOLERANCE,
-                            "disturbance": DISTURBANCE,
-                            "seed": SEED,
-                        },
-                        "rows": complete,
-                        "runs": result["runs"],
-                        "versions": versions(*BACKENDS),
-                    },
-                )
-    print(table(complete))
+                write_result("mixed_precision", report(learned, runs))
+    print(table(report(learned, runs)["rows"]))
 
 
 if __name__ == "__main__":
