@@ -61,8 +61,9 @@ CHIPS = {
 }
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2}
 BYTES |= {"f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}
+# Long tuples have comments in them, with signs of equality.
 COLLECTIVE = re.compile(
-    r"= (\(?[^=]*?\)?) (all-gather|all-reduce|reduce-scatter|all-to-all"
+    r" = (\S+|\(.*?\)) (all-gather|all-reduce|reduce-scatter|all-to-all"
     r"|collective-permute)(-start)?\("
 )
 ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
@@ -81,9 +82,12 @@ def collective_bytes(hlo):
             for dtype, dims in ARRAY.findall(shapes)
             if dtype in BYTES
         ]
-        # What is started has its inputs beside its outputs.
-        given = sum(sizes[len(sizes) // 2 :] if is_start else sizes)
-        totals[kind] = totals.get(kind, 0) + given
+        # Most that is started has its inputs before its outputs.
+        if is_start and kind == "collective-permute":
+            sizes = sizes[1:2]
+        elif is_start and kind != "all-reduce":
+            sizes = sizes[len(sizes) // 2 :]
+        totals[kind] = totals.get(kind, 0) + sum(sizes)
     return totals
 
 
@@ -182,7 +186,7 @@ class Step:
         return step.lower(self.state, self.data)
 
     def kept_bytes(self):
-        """What the forward pass keeps for the backward pass, beside weights."""
+        """What the forward pass keeps: of a clip, and copies of weights."""
         import jax
 
         def backward_pass(weights, others, optimizer, metrics, data):
@@ -196,13 +200,14 @@ class Step:
             return jax.vjp(loss, weights, has_aux=True)[1]
 
         kept = jax.eval_shape(backward_pass, *self.state, self.data)
-        # Weights are kept as well, and are there already.
-        state = {(array.shape, array.dtype) for array in self.state[0]}
-        return sum(
-            array.size * array.dtype.itemsize
-            for array in jax.tree.leaves(kept)
-            if (array.shape, array.dtype) not in state
-        )
+        # Weights as they are belong to the state; copies in bfloat16 do not.
+        shapes = {array.shape for array in self.state[0] if array.ndim > 1}
+        found = {"activations": 0, "weights": 0}
+        for array in jax.tree.leaves(kept):
+            kind = "weights" if array.shape in shapes else "activations"
+            if kind == "activations" or array.dtype != "float32":
+                found[kind] += array.size * array.dtype.itemsize
+        return found
 
     def _array(self, variable, axes=()):
         return self._shaped(variable.shape, variable.dtype, axes)
@@ -268,7 +273,7 @@ def whole_step(frames):
     step = Step(backbone, mesh, None, 1, snippets)
     return {
         "flops_of_a_clip": step.lowered().cost_analysis()["flops"],
-        "kept_bytes_of_a_clip": step.kept_bytes(),
+        "kept_bytes": step.kept_bytes(),
     }
 
 
@@ -381,7 +386,9 @@ def plan(found):
             parts = {
                 "state": state["state_bytes"],
                 "gradients": state["gradient_bytes"],
-                "kept": whole["kept_bytes_of_a_clip"],
+                # Copies of weights are cut as these are.
+                "kept": whole["kept_bytes"]["activations"]
+                + whole["kept_bytes"]["weights"] / devices,
                 "between": cut["temporary_bytes"],
             }
             collectives = sum(cut["collective_bytes"].values()) + more

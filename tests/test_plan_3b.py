@@ -50,7 +50,6 @@ def test_bytes_of_collectives_are_those_of_results_started_ones_once():
 
 
 @pytest.mark.any_backend
-@pytest.mark.xfail(strict=True, reason="a comment in a long tuple hides it")
 def test_bytes_of_a_collective_of_many_arrays_are_counted():
     # XLA numbers every fifth of a tuple.
     arrays = ", ".join([*["f32[8]{0}"] * 5, "/*index=5*/f32[4]{0}"])
@@ -59,7 +58,6 @@ def test_bytes_of_a_collective_of_many_arrays_are_counted():
 
 
 @pytest.mark.any_backend
-@pytest.mark.xfail(strict=True, reason="contexts count in place of the result")
 def test_a_started_permutation_gives_its_result():
     # TPUs have inputs, outputs and two contexts.
     shapes = "(bf16[48]{0}, bf16[48]{0}, u32[]{:S(2)}, u32[]{:S(2)})"

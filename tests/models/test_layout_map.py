@@ -48,7 +48,9 @@ def preset_3b(task=MirasolCausalLM, **settings):
     return task(backbone, compile=False, **settings)
 
 
-@pytest.mark.parametrize("shape", [(16, 1), (4, 4), (1, 16), (16, 16), (256, 1)])
+@pytest.mark.parametrize(
+    "shape", [(16, 1), (4, 4), (1, 16), (16, 16), (256, 1)]
+)
 def test_a_device_holds_its_part_of_3b(shape):
     weights = imagined(preset_3b).weights
     share = share_of_a_device(weights, imagined_mesh(*shape))
