@@ -156,6 +156,8 @@ def pass_over(model, steps):
             "Compile with another one, such as before."
         )
     train = model.train_function
+    # What was logged before the first of the next steps.
+    logs = model.get_metrics_result()
 
     def draw(*args):
         nonlocal executions
@@ -167,7 +169,7 @@ def pass_over(model, steps):
             for _ in range(model.steps_per_execution):
                 next(args[-1])
         # JAX passes on the state of training.
-        return ({}, args[0]) if keras.backend.backend() == "jax" else {}
+        return (logs, args[0]) if keras.backend.backend() == "jax" else logs
 
     model.train_function = draw
 

@@ -150,8 +150,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._steps = epoch, self._passed_over
         if self._passed_over:
-            keras_compat.pass_over(self.model, self._passed_over)
             _assign(self.model.metrics_variables, self._metrics)
+            keras_compat.pass_over(self.model, self._passed_over)
 
     def _check(self, position, variables):
         if position["steps_per_epoch"] != self._steps_per_epoch:

@@ -2,6 +2,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -49,10 +50,15 @@ class Interrupt(keras.callbacks.Callback):
         super().__init__()
         self.steps = steps
 
+    def _trained(self):
+        return int(ops.convert_to_numpy(self.model.optimizer._iterations))
+
+    def on_train_begin(self, logs=None):
+        self.steps += self._trained()
+
     def on_train_batch_end(self, batch, logs=None):
-        # Steps that are passed over log nothing.
-        self.steps -= bool(logs)
-        if self.steps == 0:
+        # Steps that are passed over train nothing.
+        if self._trained() == self.steps:
             raise KeyboardInterrupt
 
 
@@ -191,7 +197,9 @@ def test_arrays_go_on(tmp_path):
 def test_a_training_that_ended_is_not_made_again(undisturbed, tmp_path):
     fit(build(), dataset(), tmp_path)
     task = build()
-    assert not fit(task, dataset(), tmp_path, Interrupt(1))
+    history = fit(task, dataset(), tmp_path, Interrupt(1))
+    # What was logged of the last epoch is logged again.
+    assert history["loss"] == undisturbed[1]["loss"][-1:]
     assert_same(state_of(task), undisturbed[0])
 
 
@@ -273,8 +281,14 @@ def test_a_folder_that_cannot_be_is_told_of_before_training(tmp_path):
 class FullDisk(keras.callbacks.Callback):
     """No file may grow any more after some steps, as if the disk were full."""
 
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
     def on_train_batch_end(self, batch, logs=None):
         if batch == 2:
+            while 2 not in steps_in(self.folder):
+                time.sleep(0.01)  # it is written in the background
             limits = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
 
@@ -283,8 +297,9 @@ class FullDisk(keras.callbacks.Callback):
 def test_a_full_disk_stops_training_and_leaves_what_was(undisturbed, tmp_path):
     code = (
         "import sys, pathlib, test_training_checkpoint as tests\n"
-        "tests.fit(tests.build(), tests.dataset(), pathlib.Path(sys.argv[1]),"
-        " tests.FullDisk(), save_every=2)"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "tests.fit(tests.build(), tests.dataset(), folder,"
+        " tests.FullDisk(folder), save_every=2)"
     )
     paths = [os.path.dirname(__file__), *sys.path]
     process = subprocess.run(
