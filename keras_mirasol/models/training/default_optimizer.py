@@ -18,8 +18,10 @@ def decay_kernels_alone(optimizer):
     Returns:
         The optimizer.
     """
+    # Where the loss is scaled, another optimizer within decays weights.
+    decaying = getattr(optimizer, "inner_optimizer", optimizer)
     # A regular expression of the names of all that is no kernel.
-    optimizer.exclude_from_weight_decay(var_names=["^(?!kernel$)"])
+    decaying.exclude_from_weight_decay(var_names=["^(?!kernel$)"])
     return optimizer
 
 
