@@ -419,16 +419,17 @@ class MirasolBackbone(ShippedPresets, keras_hub.models.Backbone):
 
         Example:
         ```python
+        # Eight devices: four parts of a batch, layers in two parts.
+        devices = [f"tpu:{index}" for index in range(8)]
         mesh = keras.distribution.DeviceMesh(
-            (1, 1), ["batch", "model"], keras.distribution.list_devices()
+            (4, 2), ["batch", "model"], devices
         )
         layout_map = keras_mirasol.models.MirasolBackbone.get_layout_map(mesh)
         layout_map["token_embedding/embeddings"].axes  # ("model", "batch")
-        keras.distribution.set_distribution(
-            keras.distribution.ModelParallel(layout_map=layout_map)
-        )
-        task = keras_mirasol.models.MirasolCausalLM.from_preset("mirasol_tiny")
-        keras.distribution.set_distribution(None)
+        # On JAX, before the model is made:
+        # keras.distribution.set_distribution(
+        #     keras.distribution.ModelParallel(layout_map=layout_map)
+        # )
         ```
         """
         return layout_map_of(
