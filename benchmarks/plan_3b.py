@@ -16,8 +16,9 @@ by `MirasolBackbone.get_layout_map`. No weight is ever allocated.
   errs on the side of too much.
 - *FLOPs* are those of the whole step, lowered, with what is computed twice.
 - *collectives*: bytes that collective operations give to a device in the
-  program that XLA has cut up, from steps with one and with two blocks of a
-  stack; each block adds the same.
+  program that XLA has cut up, in float32 where a TPU may send bfloat16, from
+  steps with one and with two blocks of a stack; each block adds the same. The
+  latter are of 16 frames: what blocks send of activations is not in it.
 
 Then the time that peak operations, memory and connections of some devices
 allow a step at best; the longest of the three bounds it. `--whole` compiles

@@ -324,9 +324,16 @@ class MirasolTask(ShippedPresets):
         # Of Keras on TensorFlow. Under `tf.distribute` it would take the mean
         # of a batch over the replicas, which masks have not, only to build
         # what is built already.
-        if self.optimizer is not None and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        self.build_optimizer()
+
+    def build_optimizer(self):
+        """Makes the variables of the optimizer, if they are not there yet."""
+        if self.optimizer is None or self.optimizer.built:
+            return
+        # Of Keras on TensorFlow.
+        strategy = getattr(self, "distribute_strategy", None)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            self.optimizer.build(self.trainable_variables)
 
     def call(self, inputs, training=None, mask=None):
         # Tells of a batch what is in it; see `clip_dataset`.

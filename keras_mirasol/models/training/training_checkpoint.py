@@ -107,9 +107,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             A tuple of the data to go on with, of its steps an epoch, and of
             the epoch to go on in.
         """
-        if not task.optimizer.built:
-            # Else `fit()` would, with a batch of a pass that it begins for it.
-            task.optimizer.build(task.trainable_variables)
+        # Else `fit()` would, with a batch of a pass that it begins for it.
+        task.build_optimizer()
         # Steps before this epoch, and of it in an earlier run.
         self._steps_before = self._passed_over = 0
         self._random_state = None
