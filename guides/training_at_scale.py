@@ -587,8 +587,8 @@ print(f"weights at the end: at most {apart} apart")
 """
 The weights are those of a training that nothing disturbed, to the bit on this
 CPU, wherever it is killed
-([measured](../../benchmarks/results/kill_training.json), on each backend). What
-`TrainingCheckpoint` does:
+([measured](../../benchmarks/results/kill_training.json) on JAX and PyTorch).
+What `TrainingCheckpoint` does:
 
 - **It saves every `--save-every` steps**, in the background. Steps since the
   last are made again: as many as you are ready to lose.
