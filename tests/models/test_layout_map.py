@@ -54,8 +54,8 @@ def preset_3b(task=MirasolCausalLM, **settings):
 def test_a_device_holds_its_part_of_3b(shape):
     weights = imagined(preset_3b).weights
     share = share_of_a_device(weights, imagined_mesh(*shape))
-    # What is not cut is a thousandth.
-    assert share < 1 / np.prod(shape) + 0.001
+    # What is not cut, or by one axis alone, is less than two thousandths.
+    assert share < 1 / np.prod(shape) + 0.002
 
 
 @pytest.mark.parametrize(
