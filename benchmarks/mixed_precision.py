@@ -22,7 +22,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -103,14 +102,11 @@ def run(policy, disturbance, *sizes):
             log = on_batch(x, y, sample_weight=sample_weight, return_dict=True)
             yield round(float(log["text_loss"]), 5)
 
-    begun = time.time()
     trained = list(losses(train, task.train_on_batch))
-    seconds = time.time() - begun
     examined = list(losses(held_out, task.test_on_batch))
     return {
         "losses": trained,
         "held_out": round(float(np.mean(examined)), 5),
-        "seconds": round(seconds),
     }
 
 
