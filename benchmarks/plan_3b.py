@@ -54,7 +54,7 @@ STACKS = {
 ONE_BLOCK = dict.fromkeys(STACKS, 1)
 GIB = 2**30
 # Operations a second in bfloat16, GiB, and bytes a second of memory and of
-# connections: between chips, and of H100 within eight and between hosts.
+# connections: between chips, and of H100 between hosts.
 CHIPS = {
     "v5e": (197e12, 16, 819e9, 200e9),
     "v5p": (459e12, 95, 2765e9, 600e9),
@@ -135,7 +135,6 @@ class Step:
         # Else the next model to be built would bring all of them.
         keras.utils.clear_session()
         self.layouts = backbone.get_layout_map(mesh)
-        self.mesh = mesh
         self._jax_mesh = devices is not None and jax.sharding.Mesh(
             devices, mesh.axis_names
         )
@@ -364,19 +363,22 @@ def jobs():
         yield f"depth {name}", (16, "cut", 16, 16, depths)
 
 
+def of_further_blocks(found, value):
+    """What all blocks but the first of each stack add to a value of a step."""
+    one = value(found["depth one"])
+    return sum(
+        (count - 1) * (value(found[f"depth {stack}"]) - one)
+        for stack, count in STACKS.items()
+    )
+
+
 def plan(found):
     """Rows of the table, of all that was measured."""
-    one = sum(found["depth one"]["collective_bytes"].values())
-    more = sum(
-        (STACKS[stack] - 1)
-        * (sum(found[f"depth {stack}"]["collective_bytes"].values()) - one)
-        for stack in STACKS
+    more = of_further_blocks(
+        found, lambda step: sum(step["collective_bytes"].values())
     )
-    accessed = found["depth one"]["bytes_accessed"]
-    more_accessed = sum(
-        (STACKS[stack] - 1)
-        * (found[f"depth {stack}"]["bytes_accessed"] - accessed)
-        for stack in STACKS
+    more_accessed = of_further_blocks(
+        found, lambda step: step["bytes_accessed"]
     )
     rows = []
     for devices in DEVICES:
