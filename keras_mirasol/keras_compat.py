@@ -138,6 +138,23 @@ def fuse_adam(optimizer):
     optimizer._parallel_update_step = update
 
 
+def let_nothing_decay(optimizer):
+    """Lets a Keras optimizer on PyTorch find no weight that decays.
+
+    PyTorch refuses to scale a list of no tensors, which Keras gives it then.
+
+    Args:
+        optimizer: a `keras.optimizers.Optimizer` on PyTorch. Changed in place.
+    """
+    decay = optimizer._apply_weight_decay
+
+    def decay_if_any(variables):
+        if any(map(optimizer._use_weight_decay, variables)):
+            decay(variables)
+
+    optimizer._apply_weight_decay = decay_if_any
+
+
 def pass_over(model, steps):
     """Has the first steps of an epoch that `fit()` begins draw batches alone.
 

@@ -2,12 +2,14 @@
 
 import keras
 
+from keras_mirasol import keras_compat
+
 # Until the moments of Adam are known, its steps are long and blind.
 WARMUP_STEPS = 100
 
 
 def decay_kernels_alone(optimizer):
-    """Has an optimizer let kernels decay, and nothing else.
+    """Has an optimizer let kernels decay, LoRA's among them, and nothing else.
 
     Biases, gains, embeddings, queries and temperatures have a scale of their
     own, and nothing is won by drawing them to zero. Keras does not save this.
@@ -21,7 +23,10 @@ def decay_kernels_alone(optimizer):
     # Where the loss is scaled, another optimizer within decays weights.
     decaying = getattr(optimizer, "inner_optimizer", optimizer)
     # A regular expression of the names of all that is no kernel.
-    decaying.exclude_from_weight_decay(var_names=["^(?!kernel$)"])
+    decaying.exclude_from_weight_decay(var_names=["^(?!(.*_)?kernel)"])
+    if keras.backend.backend() == "torch":
+        # All kernels may be frozen.
+        keras_compat.let_nothing_decay(decaying)
     return optimizer
 
 

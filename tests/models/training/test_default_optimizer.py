@@ -82,6 +82,27 @@ def test_kernels_alone_decay():
 
 
 @pytest.mark.any_backend
+def test_kernels_of_lora_decay():
+    backbone = small_models.build_backbone()
+    backbone.enable_lora(2)
+    kernels, others = [], []
+    optimizer = default_optimizer()
+    for weight in backbone.trainable_weights:
+        decays = optimizer._use_weight_decay(weight)
+        (kernels if decays else others).append(weight.name)
+    assert {"lora_kernel_a", "lora_kernel_b"} <= set(kernels)
+    assert not any("kernel" in name for name in others)
+
+
+def test_no_kernel_is_trained():
+    bias = keras.Variable(np.ones(2), name="bias")
+    optimizer = default_optimizer(0.1, steps=1)
+    optimizer.apply([ops.ones(2)], [bias])
+    # The first step of Adam is as long as the rate.
+    np.testing.assert_allclose(ops.convert_to_numpy(bias), 0.9, rtol=1e-4)
+
+
+@pytest.mark.any_backend
 def test_what_decays_is_known_after_loading(tmp_path):
     task = small_models.build_task(None)
     task.compile(learning_rate=0.1)
