@@ -2,7 +2,7 @@
 Title: Training at scale and on TPUs
 Author: The keras_mirasol developers
 Date created: 2026/11/26
-Last modified: 2026/11/26
+Last modified: 2026/11/28
 Description: One script from a laptop to a pod, its losses compared on the way.
 Accelerator: None
 """
@@ -10,17 +10,18 @@ Accelerator: None
 """
 A model outgrows a machine in two ways: training takes too long, or the weights
 and what is computed with them do not fit. This guide writes one script, of
-150 lines, that you can copy, and runs it as it is
+some 140 lines, that you can copy, and runs it as it is
 
 - on one device,
 - on eight devices of one host, each with all weights (*data parallel*),
-- on eight devices, with the weights cut in two (*model parallel*),
+- on eight devices, with the weights cut as well (*model parallel*),
 - in two processes that know only their own part of the clips,
 - on TensorFlow, mirrored on two devices,
 
-and compares the losses, which should not depend on any of this. Then it kills
-a training and goes on, measures what saves memory, and works out how many
-devices `mirasol_3b` needs without allocating a single weight.
+and compares the losses, which should not depend on any of this. Then it goes on
+with a training on fewer devices, kills one and goes on with it, measures what
+saves memory, and works out how many devices `mirasol_3b` needs without
+allocating a single weight.
 
 You need no accelerator: JAX and TensorFlow can make several devices of one
 CPU. They share its cores, so nothing here gets faster. What is shown is that it
@@ -35,7 +36,6 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv
-import importlib.util
 import json
 import shutil
 import signal
@@ -68,7 +68,7 @@ The model is a Mirasol a few units wide, saved as a preset: the script takes any
 preset, and a small one compiles soon.
 """
 
-NUM_CLIPS, BATCH, EPOCHS = 16, 8, 4 if FAST else 6
+NUM_CLIPS, BATCH, STEPS = 16, 8, 6 if FAST else 20
 manifest = sounding_shapes.write_corpus(build / "corpus", NUM_CLIPS, seed=0)
 lines = keras_mirasol.data.read_manifest(manifest)
 
@@ -140,7 +140,9 @@ Three places differ from a script for a laptop:
    `num_snippets=`, so that every batch of every process has one shape; and
    `repeat=True` with `steps_per_epoch=`, so that no process runs out of batches
    while others wait for it.
-3. A backup after each epoch, and `skip()` to where the data was left.
+3. `TrainingCheckpoint` saves all that the next step depends on, the place in
+   the data included, and `fit()` goes on from there when the same command is
+   given again.
 """
 
 script = '''"""Trains a preset on records: one device, many, or many hosts."""
@@ -164,6 +166,7 @@ parser.add_argument("--texts-per-clip", type=int, default=1)
 parser.add_argument("--num-snippets", type=int, help="of the longest clip")
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--steps-per-epoch", type=int, required=True)
+parser.add_argument("--save-every", type=int, default=1000, help="steps")
 parser.add_argument("--steps-per-execution", type=int, default=1)
 parser.add_argument("--learning-rate", type=float, default=1e-3)
 parser.add_argument("--accumulate", type=int, help="batches to an update")
@@ -172,21 +175,6 @@ parser.add_argument("--shuffle", action="store_true")
 parser.add_argument("--many-hosts", action="store_true")
 parser.add_argument("--model-parallel", type=int, default=1)
 parser.add_argument("--cpus", type=int, help="to rehearse on TensorFlow")
-
-
-def layout_map(mesh):
-    """How weights are cut along the mesh's axis `"model"`.
-
-    Layers that widen are cut by columns, those that narrow by rows, so that
-    devices meet once per attention and once per MLP.
-    """
-    layouts = keras.distribution.LayoutMap(mesh)
-    columns = ".*/(query|key|value|(mlp_)?hidden|patch|.*projection|tube_.*)"
-    layouts[columns + "/kernel"] = (None, "model")
-    layouts[columns + "/bias"] = ("model",)
-    layouts[r".*/(output|mlp_output|prediction)/kernel"] = ("model", None)
-    layouts["token_embedding/embeddings"] = ("model", None)
-    return layouts
 
 
 def distribute(settings):
@@ -205,12 +193,15 @@ def distribute(settings):
                 devices=devices, auto_shard_dataset=False
             )
         else:
+            from keras_mirasol.models import MirasolBackbone
+
             model = settings.model_parallel
             mesh = keras.distribution.DeviceMesh(
                 (len(devices) // model, model), ("batch", "model"), devices
             )
             distribution = keras.distribution.ModelParallel(
-                layout_map=layout_map(mesh), auto_shard_dataset=False
+                layout_map=MirasolBackbone.get_layout_map(mesh),
+                auto_shard_dataset=False,
             )
         keras.distribution.set_distribution(distribution)
         count = min(distribution.num_processes, distribution.num_model_replicas)
@@ -252,12 +243,12 @@ def main():
 
     with scope:
         task = keras_mirasol.models.MirasolCausalLM.from_preset(settings.preset)
+        # AdamW with a warm-up, a rate that falls along a cosine, decay of
+        # kernels alone, and clipped gradients.
         task.compile(
-            keras.optimizers.AdamW(
-                settings.learning_rate,
-                clipnorm=1.0,
-                gradient_accumulation_steps=settings.accumulate,
-            ),
+            learning_rate=settings.learning_rate,
+            steps=settings.epochs * settings.steps_per_epoch,
+            gradient_accumulation_steps=settings.accumulate,
             steps_per_execution=settings.steps_per_execution,
         )
     index, count = shard
@@ -272,24 +263,20 @@ def main():
         drop_remainder=True,
         shard=shard,
         num_snippets=settings.num_snippets,
+        clip_index=True,  # for the clips to be named if a loss is NaN
     )
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    backup = folder / f"backup-{index}"
-    # The epoch that a training which was killed had come to.
-    state = backup / "training_metadata.json"
-    epochs_done = 0
-    if state.exists():
-        epochs_done = json.loads(state.read_text())["epoch"]
     task.fit(
-        train.skip(epochs_done * settings.steps_per_epoch),
+        train,
         epochs=settings.epochs,
         steps_per_epoch=settings.steps_per_epoch,
         verbose=2,
         callbacks=[
-            keras.callbacks.BackupAndRestore(
-                str(backup), double_checkpoint=True, delete_checkpoint=False
+            keras_mirasol.models.TrainingCheckpoint(
+                folder / "checkpoints", save_every=settings.save_every
             ),
+            keras_mirasol.models.ThroughputLogger(),
             keras.callbacks.CSVLogger(folder / f"log-{index}.csv", append=True),
         ],
     )
@@ -335,8 +322,10 @@ def start(name, *options, devices=1, backend="jax", log=None, **variables):
         "--batch-size": BATCH,
         "--texts-per-clip": 8,
         "--num-snippets": 8,
-        "--epochs": EPOCHS,
-        "--steps-per-epoch": 3,
+        # An epoch is a step here, so that the log has the loss of each.
+        "--epochs": STEPS,
+        "--steps-per-epoch": 1,
+        "--save-every": 3,
     }
     fixed = [str(word) for pair in settings.items() for word in pair]
     return subprocess.Popen(
@@ -351,9 +340,13 @@ def start(name, *options, devices=1, backend="jax", log=None, **variables):
 
 
 def losses_of(name, process=0):
-    """The loss of each epoch."""
+    """The loss of each step, the last if it was made twice."""
     with open(build / name / f"log-{process}.csv") as file:
-        return [float(line["loss"]) for line in csv.DictReader(file)]
+        losses = {
+            int(line["epoch"]): float(line["loss"])
+            for line in csv.DictReader(file)
+        }
+    return [losses[step] for step in sorted(losses)]
 
 
 def finish(*started):
@@ -378,16 +371,15 @@ report = {"backend": keras.backend.backend(), "fast": FAST, "losses": {}}
 def compare(*names):
     """Losses of runs beside those on one device."""
     losses = {name: losses_of(name) for name in ("one_device", *names)}
-    print(
-        f"{'run':<18}" + "".join(f"{f'epoch {i}':>10}" for i in range(EPOCHS))
-    )
+    shown = range(0, STEPS, max(STEPS // 5, 1))
+    print(f"{'loss of step':<18}" + "".join(f"{i + 1:>10}" for i in shown))
     for name, values in losses.items():
-        print(f"{name:<18}" + "".join(f"{value:>10.6f}" for value in values))
+        print(f"{name:<18}" + "".join(f"{values[i]:>10.6f}" for i in shown))
     for name in names:
         apart = np.abs(np.array(losses[name]) / losses["one_device"] - 1).max()
-        print(f"{name}: at most {apart:.1e} apart, relatively")
+        print(f"{name}: at most {apart:.1e} apart in {STEPS} steps, relatively")
         report["losses"][name] = {
-            "of_epochs": losses[name],
+            "of_steps": losses[name],
             "relative_difference": float(apart),
         }
 
@@ -397,41 +389,37 @@ def compare(*names):
 
 `DataParallel` gives each device all weights and an eighth of the batch.
 `ModelParallel` arranges the eight as four groups of two: each group has a
-fourth of the batch, and the two of a group half of each large weight. A batch
-must divide by the number of parts that it is cut into, here 8 clips by 8 and
-by 4.
-
-Which weights are cut says `layout_map()`, by the paths of the weights. A path
-that matches nothing is not cut: that is right for norms and wrong for a large
-kernel, so look at what is left.
+fourth of the batch. Weights are cut along both sides of this mesh, by
+`MirasolBackbone.get_layout_map()`: the two of a group compute half of each
+layer, and of this half each group holds a fourth, and has the rest sent when
+the layer's turn comes. A batch must divide by the number of parts that it is
+cut into, here 8 clips by 8 and by 4.
 """
 
-spec = importlib.util.spec_from_file_location("train", train_py)
-train = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(train)
+get_layout_map = models.MirasolBackbone.get_layout_map
 
 
-def bytes_of_a_device(variables, layouts, devices):
-    """Bytes of weights that one of the devices along "model" holds."""
+def bytes_of_a_device(variables, mesh):
+    """Bytes of weights that one of the devices of a mesh holds."""
+    layouts = get_layout_map(mesh)
+    sizes = dict(zip(mesh.axis_names, mesh.shape, strict=True))
     total = 0
     for variable in variables:
         layout = layouts[variable.path]
         shape = list(variable.shape)
-        if layout is not None:
-            cut = layout.axes.index("model")
-            assert shape[cut] % devices == 0, variable.path
-            shape[cut] //= devices
+        for axis, name in enumerate(layout.axes if layout else ()):
+            shape[axis] //= sizes.get(name, 1)
         total += 4 * int(np.prod(shape))
     return total
 
 
-def imagined_mesh(model):
+def imagined_mesh(count):
     """A mesh of devices that are not there."""
-    names = [f"tpu:{i}" for i in range(model)]
-    return keras.distribution.DeviceMesh((1, model), ("batch", "model"), names)
+    names = [f"tpu:{i}" for i in range(count)]
+    return keras.distribution.DeviceMesh((count, 1), ("batch", "model"), names)
 
 
-layouts = train.layout_map(imagined_mesh(2))
+layouts = get_layout_map(imagined_mesh(2))
 by_layout = {}
 for weight in task.weights:
     layout = layouts[weight.path]
@@ -440,7 +428,7 @@ for weight in task.weights:
 for axes, weights in by_layout.items():
     count = sum(int(np.prod(weight.shape)) for weight in weights)
     largest = max(weights, key=lambda weight: np.prod(weight.shape))
-    print(f"{axes:<18}{count:>8,} numbers, such as {largest.path}")
+    print(f"{axes:<26}{count:>8,} numbers, such as {largest.path}")
 
 """
 All three runs, side by side:
@@ -458,13 +446,42 @@ for name in ("one_device", "data_parallel", "model_parallel"):
 
 """
 The losses agree to rounding: sums are taken in another order. A device holds
-about half as much under `ModelParallel`, the optimizer's moments included,
-which are cut like their weights.
+an eighth of the large weights under `ModelParallel`, the optimizer's moments
+included, which are cut like their weights.
 
 **Which to choose.** `DataParallel` as long as weights and optimizer fit on one
-device (the table further down). Else the smallest `--model-parallel` with which
-they do: devices along that axis exchange activations in each block and should
-be near each other, while those along `"batch"` exchange gradients once a step.
+device. Else `ModelParallel` with a model axis of 1, `(devices, 1)`: weights are
+cut, and devices send each other nothing but these and gradients. A longer model
+axis is for activations that do not fit even with one clip a device: devices
+along it exchange activations in each block, and should be near each other.
+
+## On other devices than before
+
+A checkpoint has no devices in it. Here the training goes on from the one that
+the eight devices wrote, for two more steps: on eight, on four, and on one.
+"""
+
+MORE = 2
+for count in (8, 4, 1):
+    shutil.copytree(build / "model_parallel", build / f"on_{count}")
+finish(
+    *(
+        start(
+            f"on_{count}",
+            records,
+            *(["--model-parallel", "2"] if count > 1 else []),
+            *("--epochs", str(STEPS + MORE)),
+            devices=count,
+        )
+        for count in (8, 4, 1)
+    )
+)
+went_on = {count: losses_of(f"on_{count}")[STEPS:] for count in (8, 4, 1)}
+for count, values in went_on.items():
+    print(f"on {count}:", *(f"{value:.6f}" for value in values))
+report["went_on"] = went_on
+
+"""
 
 ## Two processes
 
@@ -535,26 +552,26 @@ are after, take JAX, and load the result on PyTorch.
 ## Killed, and started again
 
 A preempted machine gives no notice. Here a training is killed (`SIGKILL`, which
-no program can catch) after its second epoch, and the same command is given
+no program can catch) after its fifth step, and the same command is given
 again. The clips are shuffled, so that it matters that the second run finds its
-place in the data: `skip()` leads there, since `seed=0` has every pass in an
-order of its own, and the same order in every run.
+place in the data: since `seed=0`, every pass has an order of its own, and the
+same order in every run.
 """
 
 undisturbed = start("undisturbed", records, "--shuffle")
 killed = start("killed", records, "--shuffle", log="killed")
 log = build / "killed" / "log-0.csv"
 while killed.poll() is None:
-    if log.exists() and len(log.read_text().splitlines()) > 2:
+    if log.exists() and len(log.read_text().splitlines()) > 5:
         killed.kill()
-    time.sleep(0.05)
+    time.sleep(0.01)
 assert killed.returncode == -signal.SIGKILL
 done = len(log.read_text().splitlines()) - 1
-print(f"killed after {done} of {EPOCHS} epochs")
+print(f"killed after {done} of {STEPS} steps")
 finish(undisturbed)
 finish(start("killed", records, "--shuffle", log="resumed"))
-print("resumed:", *(f"{loss:.6f}" for loss in losses_of("killed")))
-print("undisturbed:", *(f"{loss:.6f}" for loss in losses_of("undisturbed")))
+apart = np.abs(np.subtract(losses_of("killed"), losses_of("undisturbed"))).max()
+print(f"losses of all {STEPS} steps: at most {apart} apart")
 
 trained = [
     models.MirasolCausalLM.from_preset(build / name / "trained").get_weights()
@@ -563,26 +580,31 @@ trained = [
 apart = max(
     np.abs(one - other).max() for one, other in zip(*trained, strict=True)
 )
-report["killed_after_epochs"] = done
+report["killed_after_steps"] = done
 report["resumed_weights_apart"] = float(apart)
 print(f"weights at the end: at most {apart} apart")
 
 """
-The weights are those of a training that nothing disturbed. What this does, and
-what it does not:
+The weights are those of a training that nothing disturbed, to the bit on this
+CPU, wherever it is killed
+([measured](../../benchmarks/results/kill_training.json) on JAX and PyTorch).
+What `TrainingCheckpoint` does:
 
-- **It goes back to the end of an epoch.** Steps since then are made again.
-  An epoch is whatever `--steps-per-epoch` says: as much as you are ready to
-  lose.
-- **A backup is two files**: weights with optimizer, and the epoch's number.
-  `double_checkpoint=True` keeps the ones before, for a kill while the weights
-  are written. One between the two files would make an epoch twice.
-- **Each process keeps a backup**, of all weights. Under `ModelParallel` across
-  hosts no process has all of them, and this fails. `OrbaxCheckpoint` of Keras
-  has each host write its part; it needs `orbax-checkpoint`.
-- The log goes on where it was, since `CSVLogger` appends.
+- **It saves every `--save-every` steps**, in the background. Steps since the
+  last are made again: as many as you are ready to lose.
+- **A checkpoint is there as a whole or not at all.** Orbax writes it beside,
+  and gives it its name when it is complete. The newest three are kept, and
+  with `keep_every=10_000` one of every so many for good.
+- **All hosts write to one folder**, each its own part of the weights.
+- **A disk that is full** stops training with an error that says so, and leaves
+  the last complete checkpoint.
+- **A loss that is NaN** stops training, too, and is never saved. The error
+  names the step, the losses and the clips.
 
-`ModelCheckpoint` beside it keeps the best epochs by a validation metric.
+`ModelCheckpoint` beside it keeps the best epochs by a validation metric. The
+log also has `frames_per_second` and `input_wait`, the part of the time in which
+training waited for its data; `keras.callbacks.TensorBoard("logs")` after
+`ThroughputLogger` draws all of it.
 
 ## What saves memory
 
@@ -712,20 +734,20 @@ figure
 - **`--steps-per-execution 10`** saves time, not memory: the program returns to
   Python once in ten steps. It pays where a step takes milliseconds.
 
-The last three, as the script takes them. Losses of accumulated batches are
-means of means; those of bfloat16 have three digits to go by.
+Two of them, as the script takes them. The learning rate rises with every batch,
+so that accumulated updates are half of one ahead in the warm-up, and their
+losses lower at first. Those of bfloat16 have three digits to go by.
 """
 
 variants = {
     "bfloat16": ["--precision", "mixed_bfloat16"],
     "accumulated": [
         *("--batch-size", str(BATCH // 2), "--accumulate", "2"),
-        *("--steps-per-epoch", "6"),
+        *("--steps-per-epoch", "2", "--save-every", "4"),
     ],
-    "steps_per_execution": ["--steps-per-execution", "3"],
 }
 if FAST:
-    del variants["accumulated"], variants["steps_per_execution"]
+    del variants["accumulated"]
 finish(*(start(name, records, *variants[name]) for name in variants))
 compare(*variants)
 
@@ -733,7 +755,7 @@ compare(*variants)
 ## How many devices does `mirasol_3b` need?
 
 Weights, two moments of AdamW and gradients, in float32, are 16 bytes a
-parameter. The same `layout_map()` says how much of it each device holds. A
+parameter. `get_layout_map()` says how much of it each device holds. A
 `StatelessScope` builds the model without values, so that the largest preset
 takes seconds and no memory.
 """
@@ -748,11 +770,7 @@ for name in ("mirasol_small", "mirasol_base", "mirasol_3b"):
             name, load_weights=False, compile=False
         )
     gib = [
-        BYTES
-        * bytes_of_a_device(
-            planned.weights, train.layout_map(imagined_mesh(n)), n
-        )
-        / 2**30
+        BYTES * bytes_of_a_device(planned.weights, imagined_mesh(n)) / 2**30
         for n in devices
     ]
     report["gib_of_a_device"][name] = dict(zip(devices, gib, strict=True))
@@ -768,9 +786,10 @@ devices of 16 GiB, `mirasol_3b` leaves 4.5 GiB for all else if there are 4, and
   mean to use. Compile that before you rent anything.
 - room for what the compiler moves about: plan with three quarters of a device.
 
-`--model-parallel` is the first number of devices in the row at which the sum
-fits; all further devices go into the batch. Weights in bfloat16 without moments
-are an eighth of this, enough to answer questions with.
+For `mirasol_3b`, [`benchmarks/plan_3b.py`](../../benchmarks/plan_3b.py) has
+done so, for 16 and 256 devices and clips of 128 and 512 frames
+([results](../../benchmarks/results/plan_3b.json)). Weights in bfloat16 without
+moments are an eighth of this, enough to answer questions with.
 
 And how long? The README's table has the operations of a second of video up to
 its latents; a backward pass takes twice those of the forward pass. A device
@@ -793,7 +812,7 @@ machine with the devices in it, and JAX finds them by itself; the script needs
 no change. On one host:
 
 ```sh
-pip install "jax[tpu]" && pip install -e ".[jax]" -c constraints.txt
+pip install "jax[tpu]" && pip install -e ".[jax,checkpoints]" -c constraints.txt
 OPTIONS="--batch-size 256 --num-snippets 16 --steps-per-epoch 500 --epochs 20"
 OPTIONS="$OPTIONS --precision mixed_bfloat16 --shuffle"
 python train.py start gs://bucket/records /mnt/shared/run $OPTIONS
@@ -825,7 +844,7 @@ What to see to, in the order in which it goes wrong:
    again (`train.take(1).repeat()`), and see whether that is faster. Then write
    records at the model's image size, and use more cores per device.
 5. **Precision**: `mixed_bfloat16`. Losses stay in float32.
-6. **Records and backups where all hosts reach them**: `gs://` for records,
+6. **Records and checkpoints where all hosts reach them**: `gs://` for records,
    which TensorFlow reads; a mounted folder for what the script writes.
 7. **Preemption**: the same command again.
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 from scripts import ROOT
 
@@ -46,6 +47,10 @@ CLAIMS = {
         and all(
             report["losses"][name]["relative_difference"] < 1e-5
             for name in ("data_parallel", "model_parallel", "two_processes")
+        )
+        and all(
+            np.allclose(losses, report["went_on"]["8"], rtol=1e-4)
+            for losses in report["went_on"].values()
         )
     ),
 }
