@@ -11,8 +11,9 @@ from scripts import load_script
 
 pytestmark = pytest.mark.any_backend
 
-# Smaller than small: two steps of two clips, of four that are rendered.
-SIZES = (2, 4, 2)
+# Smaller than small: two steps after ten of the encoders, of two clips each, of
+# four that there are.
+SIZES = (2, 10, 4, 2)
 
 
 @functools.cache
@@ -56,8 +57,8 @@ def test_precisions_begin_alike_and_a_disturbed_run_nearly_so(build, policy):
     for name in ("mixed_bfloat16", "disturbed"):
         assert first[name] == pytest.approx(first["float32"], rel=0.01)
         assert first[name] != first["float32"]
-    # The clips were rendered once.
-    assert [path.name for path in build.iterdir()] == ["2 4 2.pickle"]
+    # Encoders were trained and clips rendered once.
+    assert [path.name for path in build.iterdir()] == ["2_10_4_2.pickle"]
 
 
 def test_losses_are_compared_by_windows_as_shares_of_the_reference():

@@ -190,6 +190,7 @@ class ObjectiveTask(MirasolTask):
             for callback in given:
                 if isinstance(callback, ThroughputLogger):
                     x = callback.measure(x, self)
+            replicas.begin_alike(self)
             return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def check_losses(self):
@@ -199,7 +200,8 @@ class ObjectiveTask(MirasolTask):
     def train_step(self, *args, **kwargs):
         self._is_in_train_step = True
         try:
-            return super().train_step(*args, **kwargs)
+            with replicas.averaged_gradients(self.trainable_variables):
+                return super().train_step(*args, **kwargs)
         finally:
             self._is_in_train_step = False
 

@@ -6,6 +6,8 @@ program sees the whole batch, and nothing need be done. On TensorFlow, under
 the program on its own part of the batch.
 """
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -41,13 +43,84 @@ def scale_loss_for_replicas(loss):
     """The share of one replica in a loss that is a mean over its batch.
 
     Under `tf.distribute` Keras adds up the gradients of all replicas, as they
-    are; in all other cases it, or PyTorch, takes their mean.
+    are; in all other cases their mean is taken.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
     return loss
+
+
+@contextlib.contextmanager
+def averaged_gradients(variables):
+    """Has the processes of PyTorch average gradients as they are computed.
+
+    Keras updates weights by the gradients of its own process. Elsewhere, and
+    if there is but one process, this changes nothing.
+
+    Args:
+        variables: list of trainable `keras.Variable`s.
+    """
+    distributed = _torch_processes()
+    if distributed is None:
+        yield
+        return
+
+    def average(parameter):
+        # Not every backend of PyTorch knows of means.
+        parameter.grad /= distributed.get_world_size()
+        distributed.all_reduce(parameter.grad)
+
+    hooks = [
+        variable.value.register_post_accumulate_grad_hook(average)
+        for variable in variables
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def begin_alike(task):
+    """Gives all processes of PyTorch the weights that the first one has.
+
+    Args:
+        task: a compiled task, of the same kind in all processes.
+    """
+    distributed = _torch_processes()
+    if distributed is not None:
+        task.build_optimizer()
+        for variable in (*task.variables, *task.optimizer.variables):
+            distributed.broadcast(variable.value.data, src=0)
+
+
+def meet():
+    """Waits for the other processes of PyTorch."""
+    distributed = _torch_processes()
+    if distributed is not None:
+        distributed.barrier()
+
+
+def writes_files():
+    """Whether this process is one that writes what all have in common.
+
+    Of the processes of PyTorch it is the first. Those of JAX write together.
+    """
+    distributed = _torch_processes()
+    return distributed is None or distributed.get_rank() == 0
+
+
+def _torch_processes():
+    """PyTorch's module of collectives, or `None` if there are none to make."""
+    if keras.backend.backend() != "torch":
+        return None
+    from torch import distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return None
+    return distributed if distributed.get_world_size() > 1 else None
 
 
 def _gather_tensorflow(tensor):
@@ -62,9 +135,9 @@ def _gather_tensorflow(tensor):
 
 def _gather_torch(tensor):
     import torch
-    from torch import distributed
 
-    if not distributed.is_available() or not distributed.is_initialized():
+    distributed = _torch_processes()
+    if distributed is None:
         return tensor
 
     class Gather(torch.autograd.Function):

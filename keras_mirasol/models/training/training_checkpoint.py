@@ -11,6 +11,7 @@ from keras import ops
 from keras_mirasol import keras_compat
 from keras_mirasol.data.batch_iterables import is_batch_iterable
 from keras_mirasol.data.data_position import without_end
+from keras_mirasol.models import replicas
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
@@ -22,8 +23,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     would have had. `fit()` does what is needed: give it the data that it was
     given before.
 
-    Orbax writes in the background, each host its own part, and a checkpoint is
-    there as a whole or not at all. It may be restored on more or fewer devices.
+    Orbax writes in the background, each host its own part (on PyTorch the first
+    process all of it), and a checkpoint is there as a whole or not at all. It
+    may be restored on more or fewer devices.
     If it cannot be written, training stops with an error, and the last
     complete one stays. `pip install orbax-checkpoint`.
 
@@ -112,6 +114,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         # Steps before this epoch, and of it in an earlier run.
         self._steps_before = self._passed_over = 0
         self._random_state = None
+        # The one that writes may be at the end of the training before.
+        replicas.meet()
         self._manager = self._open()
         self._saved = self._manager.latest_step()
         position = {"epoch": 0, "steps_of_epoch": 0}
@@ -213,6 +217,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if step == self._saved:
             return
         self.model.check_losses()
+        if not replicas.writes_files():
+            return
         variables = _variables_of(self.model)
         position = {
             "epoch": epoch,
@@ -235,12 +241,16 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     # === Files ===
 
     def _open(self):
-        options = self._orbax.CheckpointManagerOptions(
-            create=True, cleanup_tmp_directories=True, **self._options
-        )
+        if replicas.writes_files():
+            options = dict(
+                create=True, cleanup_tmp_directories=True, **self._options
+            )
+        else:
+            options = dict(create=False, read_only=True, save_interval_steps=0)
         with self._told_of():
             return self._orbax.CheckpointManager(
-                self.directory, options=options
+                self.directory,
+                options=self._orbax.CheckpointManagerOptions(**options),
             )
 
     def _read(self, name, args):

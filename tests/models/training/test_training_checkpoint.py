@@ -113,7 +113,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(undisturbed, tmp_path):
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("steps", [1, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("steps", [1, 4, 11])
 def test_wherever_it_is_interrupted(steps, undisturbed, tmp_path):
     interrupted(build(), dataset(), tmp_path, steps)
     task = build()

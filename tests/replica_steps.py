@@ -1,10 +1,10 @@
-"""A step of a small pretrainer on two replicas, in a process of its own.
+"""Two steps of a small pretrainer on two replicas, in a process of its own.
 
-    python one_step.py FOLDER RANK
+    python replica_steps.py FOLDER RANK
 
-writes the losses and the weights after the step to `FOLDER/RANK.npz`. PyTorch
-has a process a replica, the others have one for both. `whole_step()` makes
-the same step on one device.
+writes the losses of the steps and the weights after them to `FOLDER/RANK.npz`.
+PyTorch has a process a replica, the others have one for both.
+`on_one_device()` makes the same steps on one device.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ import numpy as np
 import small_models
 
 from keras_mirasol.models import MirasolPretrainer
+from keras_mirasol.models import TrainingCheckpoint
 
 BACKEND = keras.backend.backend()
-REPLICAS = 2
+REPLICAS, STEPS = 2, 2
 # What JAX needs to have as many devices, beside the flags of all tests.
 XLA_FLAGS = (
     os.environ.get("XLA_FLAGS", "")
@@ -26,8 +27,8 @@ XLA_FLAGS = (
 )
 
 
-def build():
-    keras.utils.set_random_seed(0)
+def build(seed=0):
+    keras.utils.set_random_seed(seed)
     task = MirasolPretrainer(
         # Whose Combiner has a loop of its own on TensorFlow.
         small_models.build_backbone(combiner="token_turing"),
@@ -56,22 +57,26 @@ def batch(part=slice(None)):
     return keras.tree.map_structure(lambda array: array[part], data)
 
 
-def whole_step():
-    """Losses and weights after a step on the whole batch."""
-    task = build()
-    return fit(task)
+def on_one_device():
+    return fit(build())
 
 
-def fit(task):
-    x, y, sample_weight = batch()
+def fit(task, part=slice(None), epochs=STEPS, **settings):
+    """Trains for a step an epoch; the losses, and the weights."""
+    x, y, sample_weight = batch(part)
     history = task.fit(
-        x, y, sample_weight=sample_weight, batch_size=4, verbose=0
+        x,
+        y,
+        sample_weight=sample_weight,
+        batch_size=len(y),
+        epochs=epochs,
+        verbose=0,
+        **settings,
     )
-    losses = {key: value[0] for key, value in history.history.items()}
-    return losses, task.get_weights()
+    return history.history["loss"], task.get_weights()
 
 
-def jax_step():
+def on_jax():
     devices = keras.distribution.list_devices()
     assert len(devices) == REPLICAS
     keras.distribution.set_distribution(
@@ -80,7 +85,7 @@ def jax_step():
     return fit(build())
 
 
-def tensorflow_step():
+def on_tensorflow():
     import tensorflow as tf
 
     (cpu,) = tf.config.list_physical_devices("CPU")
@@ -104,33 +109,33 @@ def process_group(folder, rank):
         rank=rank,
         world_size=REPLICAS,
     )
-    yield distributed
+    yield
     distributed.destroy_process_group()
 
 
-def torch_step(folder, rank):
-    task = build()
-    x, y, sample_weight = batch(slice(2 * rank, 2 * rank + 2))
-    with process_group(folder, rank) as distributed:
-        outputs = task(x, training=True)
-        loss = task.compute_loss(x, y, outputs, sample_weight, training=True)
-        loss.backward()
-        gradients = [weight.value.grad for weight in task.trainable_weights]
-        # What DistributedDataParallel does.
-        for tensor in (*gradients, loss.data):
-            distributed.all_reduce(tensor)
-            tensor /= REPLICAS
-    task.optimizer.apply(gradients, task.trainable_weights)
-    return {"loss": float(loss)}, task.get_weights()
+def on_torch(folder, rank):
+    """Begins unlike the other, and goes on from what the first one saved."""
+    part = slice(2 * rank, 2 * rank + 2)
+    losses = []
+    with process_group(folder, rank):
+        for epochs in range(1, STEPS + 1):
+            made, weights = fit(
+                build(seed=10 * rank + epochs if losses or rank else 0),
+                part,
+                epochs,
+                callbacks=[TrainingCheckpoint(f"{folder}/checkpoints")],
+            )
+            losses += made
+    return losses, weights
 
 
 if __name__ == "__main__":
     folder, rank = sys.argv[1], int(sys.argv[2])
     if BACKEND == "torch":
-        losses, weights = torch_step(folder, rank)
+        losses, weights = on_torch(folder, rank)
     else:
-        losses, weights = {"jax": jax_step, "tensorflow": tensorflow_step}[
+        losses, weights = {"jax": on_jax, "tensorflow": on_tensorflow}[
             BACKEND
         ]()
     weights = {f"weight_{i}": weight for i, weight in enumerate(weights)}
-    np.savez(f"{folder}/{rank}.npz", **losses, **weights)
+    np.savez(f"{folder}/{rank}.npz", losses=losses, **weights)
