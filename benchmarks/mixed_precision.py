@@ -2,17 +2,19 @@
 
     python benchmarks/mixed_precision.py
 
-Trains the model *both* of the ablation on moments of its corpus, on each
-backend, from the same weights and on the same batches: in float32, in
-mixed_bfloat16, and in float32 from weights that were disturbed by a thousandth
-of themselves. The last tells how far apart two trainings grow by themselves.
+Trains the model *both* of the ablation on moments of its corpus, as the
+ablation does, on each backend, from the same weights and on the same batches:
+in float32, in mixed_bfloat16, and in float32 from weights that were disturbed
+by a thousandth of themselves. The last tells how far apart two trainings grow
+by themselves. Encoders begin with what a flat model learned, in float32, so
+that losses fall below what can be said without looking and listening.
 
 Losses of the text are averaged over windows of `WINDOW` steps; mixed precision
 follows if none of these means, and not the loss on held-out moments, is more
 than `TOLERANCE` off that of float32, as a share of the latter. Prints a table
 and writes `benchmarks/results/mixed_precision.json`. What is there is not made
-again, so that the script may be stopped and started; batches are kept in
-`build/mixed_precision`.
+again, so that the script may be stopped and started; encoders and batches are
+kept in `build/mixed_precision`.
 """
 
 import argparse
@@ -38,6 +40,13 @@ from measuring import write_result
 BUILD = Path("build/mixed_precision")
 BACKENDS = ("jax", "tensorflow", "torch")
 TOLERANCE, WINDOW = 0.05, 20
+# Those of the ablation.
+SIZES = {
+    "steps": ablation.MOMENT_STEPS,
+    "encoder_steps": ablation.ENCODER_STEPS,
+    "clips": ablation.TRAIN_CLIPS,
+    "batch_size": ablation.MOMENTS,
+}
 ROW, SEED, DISTURBANCE = "both", 0, 1e-3
 LEARNING_RATE = 1e-3
 HELD_OUT = 8  # batches
@@ -49,32 +58,41 @@ RUNS = {
 }
 
 
-def moments(steps, clips, batch_size):
-    """Batches to train on, and to be examined on, the same for all runs.
+def beginning(steps, encoder_steps, clips, batch_size):
+    """What all runs begin with; made by the first that asks for it.
 
     Returns:
-        A tuple of the size of the vocabulary and the two lists of batches.
+        A dict of the size of the vocabulary, the trained weights of the
+        encoders, and lists of batches to train and to be examined on.
     """
-    path = BUILD / f"{steps} {clips} {batch_size}.pickle"
+    sizes = steps, encoder_steps, clips, batch_size
+    path = BUILD / f"{'_'.join(map(str, sizes))}.pickle"
     if not path.exists():
         preprocessor = build_preprocessor(
             ablation.TRAIN_SEED, num_clips=min(clips, ADAPTED_CLIPS)
         )
-        train, held_out = (
-            ablation.batches(
-                Corpus(preprocessor, count, seed).moments,
-                *(count, batch_size, 1, SEED),
-            )
-            for count, seed in (
-                (clips, ablation.TRAIN_SEED),
-                (HELD_OUT * batch_size, ablation.TEST_SEED),
-            )
-        )
-        made = (
-            preprocessor.tokenizer.vocabulary_size(),
-            list(itertools.islice(train, steps)),
-            list(itertools.islice(held_out, HELD_OUT)),
-        )
+        vocabulary_size = preprocessor.tokenizer.vocabulary_size()
+
+        def batches(count, corpus_seed):
+            corpus = Corpus(preprocessor, count, corpus_seed)
+            return ablation.batches(corpus.moments, count, batch_size, 1, SEED)
+
+        keras.utils.set_random_seed(SEED)
+        donor = ablation.build_backbone("flat", vocabulary_size)
+        task = ablation.build_task("flat", donor)
+        task.compile(learning_rate=LEARNING_RATE, steps=encoder_steps)
+        ablation.train(task, batches(clips, ablation.TRAIN_SEED), encoder_steps)
+        train = batches(clips, ablation.TRAIN_SEED)
+        held_out = batches(HELD_OUT * batch_size, ablation.TEST_SEED)
+        made = {
+            "vocabulary_size": vocabulary_size,
+            "encoders": [
+                keras.ops.convert_to_numpy(weight)
+                for weight in ablation.encoder_weights(donor)
+            ],
+            "train": list(itertools.islice(train, steps)),
+            "held_out": list(itertools.islice(held_out, HELD_OUT)),
+        }
         BUILD.mkdir(parents=True, exist_ok=True)
         # Whole or not at all, should it be stopped.
         part = path.with_suffix(".part")
@@ -85,16 +103,20 @@ def moments(steps, clips, batch_size):
 
 def run(policy, disturbance, *sizes):
     """Losses of a training, step by step, and of held-out moments after it."""
-    vocabulary_size, train, held_out = moments(*sizes)
+    begun = beginning(*sizes)
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(SEED)
-    backbone = ablation.build_backbone(ROW, vocabulary_size)
+    backbone = ablation.build_backbone(ROW, begun["vocabulary_size"])
+    for weight, value in zip(
+        ablation.encoder_weights(backbone), begun["encoders"], strict=True
+    ):
+        weight.assign(value)
     task = ablation.build_task(ROW, backbone)
     rng = np.random.default_rng(SEED)
     for weight in task.trainable_weights:
         noise = rng.standard_normal(weight.shape)
         weight.assign(weight * (1 + disturbance * noise))
-    task.compile(learning_rate=LEARNING_RATE, steps=len(train))
+    task.compile(learning_rate=LEARNING_RATE, steps=len(begun["train"]))
 
     def losses(batches, on_batch):
         for x, y, sample_weight in batches:
@@ -102,8 +124,8 @@ def run(policy, disturbance, *sizes):
             log = on_batch(x, y, sample_weight=sample_weight, return_dict=True)
             yield round(float(log["text_loss"]), 5)
 
-    trained = list(losses(train, task.train_on_batch))
-    examined = list(losses(held_out, task.test_on_batch))
+    trained = list(losses(begun["train"], task.train_on_batch))
+    examined = list(losses(begun["held_out"], task.test_on_batch))
     return {
         "losses": trained,
         "held_out": round(float(np.mean(examined)), 5),
@@ -182,13 +204,12 @@ def table(rows):
     return "\n".join(lines)
 
 
-def in_a_process(backend, name, steps, clips, batch_size):
+def in_a_process(backend, name, sizes):
     """A run in a process of its own, on a backend."""
     process = subprocess.run(
         [
             *(sys.executable, __file__, "--child", name),
-            *(f"--steps={steps}", f"--clips={clips}"),
-            f"--batch_size={batch_size}",
+            *(f"--{size}={count}" for size, count in sizes.items()),
         ],
         env={**os.environ, "KERAS_BACKEND": backend},
         stdout=subprocess.PIPE,
@@ -218,23 +239,21 @@ def main():
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--clips", type=int, default=400)
-    parser.add_argument("--batch_size", type=int, default=16)
+    for size, count in SIZES.items():
+        parser.add_argument(f"--{size}", type=int, default=count)
     parser.add_argument("--backends", nargs="+", default=list(BACKENDS))
     parser.add_argument("--quick", action="store_true", help="write nothing")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     settings = parser.parse_args()
-    sizes = settings.steps, settings.clips, settings.batch_size
+    sizes = {size: getattr(settings, size) for size in SIZES}
     if settings.child:
-        print(json.dumps(run(*RUNS[settings.child], *sizes)))
+        made = run(*RUNS[settings.child], *sizes.values())
+        print(json.dumps(made))
         return
 
     learned = {
         "row": ROW,
-        "steps": settings.steps,
-        "clips": settings.clips,
-        "batch": settings.batch_size,
+        **sizes,
         "held_out_clips": HELD_OUT * settings.batch_size,
         "learning_rate": LEARNING_RATE,
         "window": WINDOW,
@@ -247,6 +266,7 @@ def main():
         result = read_result("mixed_precision", **result)
     if result["settings"] != learned:
         sys.exit(f"There are results of other settings: {result['settings']}")
+    beginning(*sizes.values())
     runs = result["runs"]
     for backend in settings.backends:
         of_backend = runs.setdefault(backend, {})
@@ -254,7 +274,7 @@ def main():
             if name in of_backend:
                 continue
             print(backend, name, flush=True)
-            of_backend[name] = in_a_process(backend, name, *sizes)
+            of_backend[name] = in_a_process(backend, name, sizes)
             if not settings.quick:
                 write_result("mixed_precision", report(learned, runs))
     print(table(report(learned, runs)["rows"]))
