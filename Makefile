@@ -51,11 +51,12 @@ app-screenshot: $(TEST_READY)
 
 # Two at a time: tests wait for compilers that use one core. What is marked as
 # a test that no backend can change runs by itself, on the last of them, PyTorch,
-# which compiles nothing. A failure in one does not keep the others from running.
+# which compiles nothing; it takes longest, and begins first. A failure in one
+# does not keep the others from running.
 test: $(TEST_READY)
 	@mkdir -p build/tests
 	@echo 'Testing $(BACKENDS), two at a time; logs are in build/tests'
-	@printf '%s\n' $(BACKENDS) any_backend | xargs -P 2 -I @ sh -c '\
+	@printf '%s\n' any_backend $(BACKENDS) | xargs -P 2 -I @ sh -c '\
 		case @ in \
 			any_backend) backend=$(lastword $(BACKENDS)); marked=@;; \
 			*) backend=@; marked="not any_backend";; \

@@ -170,6 +170,10 @@ class ObjectiveTask(MirasolTask):
         With a `keras_mirasol.models.TrainingCheckpoint` among the callbacks, a
         training that was interrupted goes on where it was.
 
+        On PyTorch, if `torch.distributed` was initialized, all processes begin
+        with the weights of the first one and average their gradients. Give
+        each its own `shard` of the data, of as many batches.
+
         Raises:
             FloatingPointError: if a loss is NaN or infinite. Names the step,
                 the losses, and the clips of that batch if the dataset was
