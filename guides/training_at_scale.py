@@ -452,13 +452,18 @@ for axes, weights in by_layout.items():
 All three runs, side by side:
 """
 
+on_eight = {"data_parallel": [], "model_parallel": ["--model-parallel", "2"]}
+if FAST:
+    del on_eight["data_parallel"]
 finish(
     start("one_device", records),
-    start("data_parallel", records, devices=8),
-    start("model_parallel", records, "--model-parallel", "2", devices=8),
+    *(
+        start(name, records, *options, devices=8)
+        for name, options in on_eight.items()
+    ),
 )
-compare("data_parallel", "model_parallel")
-for name in ("one_device", "data_parallel", "model_parallel"):
+compare(*on_eight)
+for name in ("one_device", *on_eight):
     report[f"mib_of_a_device_{name}"] = mib_of(name)
     print(f"{name:<18}{mib_of(name):.3f} MiB of weights and optimizer a device")
 
