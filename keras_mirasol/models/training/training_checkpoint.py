@@ -25,9 +25,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     Orbax writes in the background, each host its own part (on PyTorch the first
     process all of it), and a checkpoint is there as a whole or not at all. It
-    may be restored on more or fewer devices.
-    If it cannot be written, training stops with an error, and the last
-    complete one stays. `pip install orbax-checkpoint`.
+    may be restored on more or fewer devices. If it cannot be written, training
+    stops with an error, and the last complete one stays.
+    `pip install orbax-checkpoint`.
 
     Args:
         directory: str or path. Where to, one folder a checkpoint. Of several
