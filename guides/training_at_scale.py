@@ -642,7 +642,7 @@ print(f"weights at the end: at most {apart} apart")
 """
 The weights are those of a training that nothing disturbed, to the bit on this
 CPU, wherever it is killed
-([measured](../../benchmarks/results/kill_training.json) on JAX and PyTorch).
+([measured](../../benchmarks/results/kill_training.json) on each backend).
 What `TrainingCheckpoint` does:
 
 - **It saves every `--save-every` steps**, in the background. Steps since the
