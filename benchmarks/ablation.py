@@ -221,11 +221,13 @@ def answer(task, corpus, frames):
     }
 
 
-def learn_moments(learner, corpus, frames, steps, seed):
+def learn_moments(
+    learner, corpus, frames, steps, seed, clips=TRAIN_CLIPS, batch_size=MOMENTS
+):
     learner.compile(learning_rate=1e-3, steps=steps)
     return train(
         learner,
-        batches(corpus.moments, TRAIN_CLIPS, MOMENTS, frames, seed),
+        batches(corpus.moments, clips, batch_size, frames, seed),
         steps,
     )
 
@@ -240,17 +242,32 @@ def trained_encoders(seed, corpus, vocabulary_size):
     with locked(path.with_suffix(".lock")):
         if not path.exists():
             print("encoders", seed, flush=True)
-            keras.utils.set_random_seed(seed)
-            donor = build_backbone("flat", vocabulary_size)
-            task = build_task("flat", donor)
-            learn_moments(task, corpus, 1, ENCODER_STEPS, seed)
-            np.savez(path, *encoder_weights(donor))
+            np.savez(
+                path,
+                *train_encoders(seed, corpus, vocabulary_size, ENCODER_STEPS),
+            )
     with np.load(path) as arrays:
         return list(arrays.values())
 
 
+def train_encoders(seed, corpus, vocabulary_size, steps, **sizes):
+    """Arrays of encoders' weights, as a flat model learns them from moments."""
+    keras.utils.set_random_seed(seed)
+    donor = build_backbone("flat", vocabulary_size)
+    learn_moments(build_task("flat", donor), corpus, 1, steps, seed, **sizes)
+    return [
+        keras.ops.convert_to_numpy(weight) for weight in encoder_weights(donor)
+    ]
+
+
 def encoder_weights(backbone):
     return backbone.video_encoder.weights + backbone.audio_encoder.weights
+
+
+def begin_with(backbone, encoders):
+    """Gives the encoders of a backbone the weights that others learned."""
+    for weight, value in zip(encoder_weights(backbone), encoders, strict=True):
+        weight.assign(value)
 
 
 def run(name, seed, train_corpus, test_corpus, vocabulary_size):
@@ -261,8 +278,7 @@ def run(name, seed, train_corpus, test_corpus, vocabulary_size):
     keras.utils.set_random_seed(seed)
     frames = ROWS[name][1]
     backbone = build_backbone(name, vocabulary_size)
-    for weight, value in zip(encoder_weights(backbone), encoders, strict=True):
-        weight.assign(value)
+    begin_with(backbone, encoders)
     task = build_task(name, backbone)
     learner = task
     if name == PRETRAINED:

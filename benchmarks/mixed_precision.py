@@ -73,25 +73,24 @@ def beginning(steps, encoder_steps, clips, batch_size):
         )
         vocabulary_size = preprocessor.tokenizer.vocabulary_size()
 
-        def batches(count, corpus_seed):
-            corpus = Corpus(preprocessor, count, corpus_seed)
+        corpus = Corpus(preprocessor, clips, ablation.TRAIN_SEED)
+        num_held_out = HELD_OUT * batch_size
+        held_out = Corpus(preprocessor, num_held_out, ablation.TEST_SEED)
+
+        def batches(corpus, count):
             return ablation.batches(corpus.moments, count, batch_size, 1, SEED)
 
-        keras.utils.set_random_seed(SEED)
-        donor = ablation.build_backbone("flat", vocabulary_size)
-        task = ablation.build_task("flat", donor)
-        task.compile(learning_rate=LEARNING_RATE, steps=encoder_steps)
-        ablation.train(task, batches(clips, ablation.TRAIN_SEED), encoder_steps)
-        train = batches(clips, ablation.TRAIN_SEED)
-        held_out = batches(HELD_OUT * batch_size, ablation.TEST_SEED)
         made = {
             "vocabulary_size": vocabulary_size,
-            "encoders": [
-                keras.ops.convert_to_numpy(weight)
-                for weight in ablation.encoder_weights(donor)
-            ],
-            "train": list(itertools.islice(train, steps)),
-            "held_out": list(itertools.islice(held_out, HELD_OUT)),
+            "encoders": ablation.train_encoders(
+                *(SEED, corpus, vocabulary_size, encoder_steps),
+                clips=clips,
+                batch_size=batch_size,
+            ),
+            "train": list(itertools.islice(batches(corpus, clips), steps)),
+            "held_out": list(
+                itertools.islice(batches(held_out, num_held_out), HELD_OUT)
+            ),
         }
         BUILD.mkdir(parents=True, exist_ok=True)
         # Whole or not at all, should it be stopped.
@@ -107,10 +106,7 @@ def run(policy, disturbance, *sizes):
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(SEED)
     backbone = ablation.build_backbone(ROW, begun["vocabulary_size"])
-    for weight, value in zip(
-        ablation.encoder_weights(backbone), begun["encoders"], strict=True
-    ):
-        weight.assign(value)
+    ablation.begin_with(backbone, begun["encoders"])
     task = ablation.build_task(ROW, backbone)
     rng = np.random.default_rng(SEED)
     for weight in task.trainable_weights:

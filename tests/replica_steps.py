@@ -120,7 +120,7 @@ def on_torch(folder, rank):
     with process_group(folder, rank):
         for epochs in range(1, STEPS + 1):
             made, weights = fit(
-                build(seed=10 * rank + epochs if losses or rank else 0),
+                build(seed=STEPS * rank + epochs - 1),
                 part,
                 epochs,
                 callbacks=[TrainingCheckpoint(f"{folder}/checkpoints")],
